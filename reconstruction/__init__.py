@@ -1,0 +1,1 @@
+"""Photos in, metric mesh out. Imports nothing of the other rooms."""

@@ -1,0 +1,169 @@
+"""The only file that knows where artifacts are. One object, one folder, one sub-folder a stage."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """An object's folder. `capture/` is what the user gave; every other sub-folder is written by one stage."""
+
+    root: Path
+
+    # what the user gave (reconstruction/capture.py)
+    @property
+    def capture(self) -> Path:
+        return self.root / "capture" / "capture.json"
+
+    @property
+    def photos(self) -> Path:
+        return self.root / "capture" / "photos"
+
+    @property
+    def given_masks(self) -> Path:
+        return self.root / "capture" / "masks"
+
+    @property
+    def given_depth(self) -> Path:
+        return self.root / "capture" / "depth"
+
+    # sfm: undistorted photos and their cameras, in the SfM frame
+    @property
+    def sfm_views(self) -> Path:
+        return self.root / "sfm" / "views.json"
+
+    @property
+    def sfm_points(self) -> Path:
+        return self.root / "sfm" / "points.npz"
+
+    @property
+    def sfm_lens(self) -> Path:
+        return self.root / "sfm" / "lens.json"
+
+    # locate: where the object is, in the SfM frame
+    @property
+    def tags(self) -> Path:
+        return self.root / "locate" / "tags.json"
+
+    @property
+    def region(self) -> Path:
+        return self.root / "locate" / "region.json"
+
+    # masks
+    @property
+    def masked_views(self) -> Path:
+        return self.root / "masks" / "views.json"
+
+    # scale: the object frame, metres
+    @property
+    def scale(self) -> Path:
+        return self.root / "scale" / "scale.json"
+
+    @property
+    def views(self) -> Path:
+        return self.root / "scale" / "views.json"
+
+    @property
+    def hull(self) -> Path:
+        return self.root / "scale" / "hull.npz"
+
+    @property
+    def board_from_obj(self) -> Path:
+        return self.root / "scale" / "board_from_obj.json"
+
+    # surface
+    @property
+    def mesh(self) -> Path:
+        return self.root / "surface" / "mesh.ply"
+
+    @property
+    def mesh_glb(self) -> Path:
+        return self.root / "surface" / "mesh.glb"
+
+    @property
+    def field(self) -> Path:
+        return self.root / "surface" / "field.safetensors"
+
+    # synthetic: rendered views, the same kind of record as the real ones
+    @property
+    def rendered_views(self) -> Path:
+        return self.root / "synthetic" / "views.json"
+
+    @property
+    def backgrounds(self) -> Path:
+        return self.root / "synthetic" / "backgrounds"
+
+    # correspondence: the trained networks
+    @property
+    def model(self) -> Path:
+        return self.root / "correspondence" / "model.json"
+
+    @property
+    def weights(self) -> Path:
+        return self.root / "correspondence" / "weights.safetensors"
+
+    # validation: the object's own measured accuracy on held-out photos
+    @property
+    def accuracy(self) -> Path:
+        return self.root / "validation" / "accuracy.json"
+
+    def manifest(self, stage: str) -> dict[str, Any] | None:
+        """The record of a finished stage; None where it has not finished."""
+        path = self.root / stage / MANIFEST
+        try:
+            manifest: dict[str, Any] = json.loads(path.read_text())
+        except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+            return None
+        return manifest
+
+    def digest(self, name: str) -> str:
+        """Of a finished stage's output, or of the capture. Empty where there is none yet."""
+        if name == "capture":
+            return folder_digest(self.root / "capture")
+        manifest = self.manifest(name)
+        return manifest["digest"] if manifest else ""
+
+    def publish(self, stage: str, partial: Path, record: dict[str, Any]) -> None:
+        """Makes a finished output folder appear under its name: manifest last, everything on disk, then one rename."""
+        (partial / MANIFEST).write_text(json.dumps(record, indent=1))
+        for path in partial.rglob("*"):
+            if path.is_file():
+                _fsync(path)
+        final = self.root / stage
+        old = self.root / f".{stage}.old"
+        shutil.rmtree(old, ignore_errors=True)
+        if final.exists():
+            final.rename(old)
+        partial.rename(final)
+        _fsync(self.root)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def folder_digest(folder: Path) -> str:
+    """SHA-256 over names and contents of every file below, the manifest left out."""
+    hasher = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST):
+        hasher.update(str(path.relative_to(folder)).encode() + b"\0")
+        hasher.update(hashlib.sha256(path.read_bytes()).digest())
+    return hasher.hexdigest()
+
+
+def json_digest(document: Any) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""Mesh in, 6-D pose out: dense correspondences, hypotheses, refinement."""

@@ -1,0 +1,1 @@
+"""The pipeline as jobs: stages in order, profiles, the queue, the command line."""
