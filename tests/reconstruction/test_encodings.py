@@ -1,0 +1,75 @@
+"""Every encoding gives the same features, Jacobians and gradients as the plain torch one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from reconstruction.encodings import Encoding, HashGridConfig, make_encoding
+from reconstruction.errors import BackendMissing, InputError
+
+CONFIG = HashGridConfig(levels=5, coarsest=4, finest=60, log2_entries=12)  # the first levels dense, the last ones hashed
+
+
+@pytest.fixture
+def pair() -> tuple[Encoding, Encoding]:
+    torch.manual_seed(0)
+    reference, fast = make_encoding(CONFIG, "torch"), make_encoding(CONFIG, "numba")
+    torch.nn.init.normal_(reference.table)
+    fast.load_state_dict(reference.state_dict())
+    return reference, fast
+
+
+@pytest.fixture
+def points() -> torch.Tensor:
+    inside = torch.rand(5000, 3, generator=torch.Generator().manual_seed(1))
+    return torch.cat([inside, torch.tensor([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0], [1.0, 0.5, 0.0]])])
+
+
+@pytest.mark.parametrize("active", [2, 5])
+def test_numba_matches_torch(pair: tuple[Encoding, Encoding], points: torch.Tensor, active: int) -> None:
+    torch.manual_seed(2)
+    by_features, by_jacobian = torch.randn(len(points), CONFIG.width), torch.randn(len(points), CONFIG.width, 3)
+    results = []
+    for encoding in pair:
+        features, jacobian = encoding.with_jacobian(points, active)
+        ((features * by_features).sum() + (jacobian * by_jacobian).sum()).backward()
+        from_both = encoding.table.grad.clone()
+        encoding.table.grad = None
+        plain = encoding(points, active)
+        (plain * by_features).sum().backward()
+        results.append((features, jacobian, from_both, plain, encoding.table.grad))
+    for expected, found in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=2e-4 * float(expected.detach().abs().max()) / 10)
+
+
+@pytest.mark.parametrize("name", ["torch", "numba"])
+def test_jacobian_is_the_derivative(name: str, pair: tuple[Encoding, Encoding], points: torch.Tensor) -> None:
+    encoding = pair[name == "numba"].double() if name == "torch" else pair[1]
+    centre = points[:200].to(encoding.table.dtype)
+    # Stay clear of cell faces, where a trilinear function has a kink.
+    cells = torch.as_tensor(CONFIG.cells)
+    place = (centre[:, None] * cells[:, None]) % 1
+    centre = centre[((place > 0.02) & (place < 0.98)).all(-1).all(-1)]
+    _, jacobian = encoding.with_jacobian(centre, CONFIG.levels)
+    step = 5e-3 / CONFIG.finest
+    for axis in range(3):
+        shift = torch.zeros(3, dtype=centre.dtype)
+        shift[axis] = step
+        slope = (encoding(centre + shift, CONFIG.levels) - encoding(centre - shift, CONFIG.levels)) / (2 * step)
+        torch.testing.assert_close(jacobian[:, :, axis], slope, rtol=0.02, atol=0.3 if name == "numba" else 1e-6)
+
+
+def test_locked_levels_are_zero(pair: tuple[Encoding, Encoding], points: torch.Tensor) -> None:
+    for encoding in pair:
+        features, jacobian = encoding.with_jacobian(points, 2)
+        assert features[:, 4:].abs().max() == 0
+        assert jacobian[:, 4:].abs().max() == 0
+        assert features[:, :4].abs().min() > 0
+
+
+def test_missing_backends_say_so() -> None:
+    with pytest.raises(BackendMissing, match="tiny-cuda-nn"):
+        make_encoding(CONFIG, "tcnn")
+    with pytest.raises(InputError, match="numba"):
+        make_encoding(CONFIG, "cuda")
