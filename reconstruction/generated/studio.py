@@ -1,0 +1,155 @@
+"""Who stands where, and where the photographer goes: the capture's scene, its hand-held path, and the held-out shots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.spatial.transform import Rotation
+
+from reconstruction.generated.board import Board
+from reconstruction.generated.scene import LensCamera, Light, Scene, Thing
+from reconstruction.generated.shapes import box, pebble
+from reconstruction.generated.texture import make_texture
+from reconstruction.rasterizers.cpu import CpuRasterizer
+from reconstruction.scene import Camera, Lens, Mesh, RigidTransform
+from reconstruction.scene.transforms import look_at
+
+OBJECT = 0  # its place among the scene's things
+UP = np.array([0.0, 0.0, 1.0])
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One photo to take: the scene's arrangement and where the camera is."""
+
+    name: str
+    cam_from_world: RigidTransform
+    world_from_obj: RigidTransform
+    light: Light
+    distractors: tuple[RigidTransform, ...]
+    table_seed: int
+    with_board: bool = True
+
+    @property
+    def cam_from_obj(self) -> RigidTransform:
+        return self.cam_from_world @ self.world_from_obj
+
+
+def make_camera(width: int, height: int) -> tuple[Camera, Lens]:
+    """Like a phone's main camera at this size; the principal point is a little off the middle."""
+    focal = 0.82 * width
+    camera = Camera(width, height, focal, focal * 1.002, 0.5 * width - 0.5 + 0.006 * width, 0.5 * height - 0.5 - 0.008 * height)
+    return camera, Lens(-0.06, 0.035, 0.0006, -0.0004)
+
+
+def standing(mesh: Mesh, x: float, y: float, yaw_deg: float) -> RigidTransform:
+    """World pose of a mesh that stands on the table."""
+    rotation = Rotation.from_euler("z", yaw_deg, degrees=True).as_matrix()
+    return RigidTransform(rotation, np.array([x, y, -mesh.bounds[0][2]]))
+
+
+class Studio:
+    """Makes scenes and plans shots; everything follows from the seed."""
+
+    def __init__(self, obj: Mesh, seed: int) -> None:
+        self.obj, self.seed, self.board = obj, seed, Board()
+        self.object_texture = make_texture(seed, patch_m=0.030, mark_m=0.017, contrast=0.55, saturation=0.75)
+        self.sheet = self.board.print(seed)
+        self.distractors = [pebble(seed + 1, np.array([0.09, 0.07, 0.10])), box(np.array([0.065, 0.05, 0.12]))]
+        self.rest = standing(obj, 0.012, -0.009, 25.0)
+        self.light = lamp(35.0, 52.0)
+
+    def scene(self, shot: Shot) -> Scene:
+        seed = shot.table_seed
+        things = [Thing(self.obj, shot.world_from_obj, self.object_texture)]
+        for k, (mesh, pose) in enumerate(zip(self.distractors, shot.distractors, strict=True)):
+            things.append(Thing(mesh, pose, make_texture(self.seed + 20 + k, 0.025, 0.015)))
+        things += clutter(seed)
+        things += room(seed)
+        return Scene(things, self.board, self.sheet if shot.with_board else None)
+
+    def path(self, count: int) -> list[Shot]:
+        """A hand-held walk: three rings, low to high, each all round, with wobble in height, distance, aim and roll."""
+        rng = np.random.default_rng([self.seed, 1])
+        rings = np.array_split(np.arange(count), (round(0.4 * count), round(0.76 * count)))
+        places = (standing(self.distractors[0], 0.20, 0.17, 40.0), standing(self.distractors[1], -0.19, -0.2, 15.0))
+        shots = []
+        for ring, (low, high, near) in zip(rings, ((10, 27, 0.47), (30, 46, 0.43), (50, 65, 0.41)), strict=True):
+            phase = rng.uniform(0, 360)
+            for k, index in enumerate(ring):
+                turn = 360 * k / len(ring)
+                elevation = (low + high) / 2 + (high - low) / 2 * np.sin(np.radians(2 * turn + phase)) + rng.normal(0, 1)
+                azimuth = turn + 40 * low + rng.normal(0, 2.5)
+                distance = near * (1 + 0.13 * np.sin(np.radians(turn - phase)) + rng.normal(0, 0.03))
+                target = self.rest.translation + rng.normal(0, 0.014, 3)
+                pose = orbit(target, azimuth, max(9.0, elevation), distance, rng.normal(0, 4))
+                shots.append(Shot(f"photo_{index:03d}", pose, self.rest, self.light, places, self.seed + 100))
+        return shots
+
+    def held_out(self, index: int, camera: LensCamera) -> Shot:
+        """Another viewpoint, another light, another table, the object turned and moved; every other shot has no board, in
+        every third the object is partly hidden."""
+        rng = np.random.default_rng([self.seed, 2, index])
+        coarse = LensCamera.behind(camera.resized(camera.width // 4, camera.height // 4), camera.lens)
+        alone = CpuRasterizer(self.obj)
+        while True:
+            rest = standing(self.obj, *rng.uniform(-0.05, 0.05, 2), rng.uniform(0, 360))
+            azimuth, elevation, distance = rng.uniform(0, 360), rng.uniform(14, 62), rng.uniform(0.42, 0.70)
+            target = rest.translation + rng.uniform(-0.28, 0.28, 3) * distance * (0.7, 0.7, 0.4)
+            cam_from_world = orbit(target, azimuth, elevation, distance, rng.normal(0, 8))
+            light = lamp(rng.uniform(0, 360), rng.uniform(35, 70), rng)
+            spots = [(0.24, 0.10), (-0.18, 0.22)]
+            if index % 3 == 0:  # one between the camera and the object, to one side
+                side = azimuth + rng.choice([-1, 1]) * rng.uniform(14, 34)
+                spots[1] = tuple(0.145 * np.array([np.cos(np.radians(side)), np.sin(np.radians(side))]))
+            places = tuple(
+                standing(mesh, rest.translation[0] + x, rest.translation[1] + y, rng.uniform(0, 360))
+                for mesh, (x, y) in zip(self.distractors, spots, strict=True)
+            )
+            shot = Shot(f"test_{index:03d}", cam_from_world, rest, light, places, self.seed + 300 + index, index % 2 == 0)
+            mask = alone.render(coarse, shot.cam_from_obj).mask
+            if not mask.any() or mask[[0, -1]].any() or mask[:, [0, -1]].any():
+                continue
+            if self.scene(shot).thing_seen(coarse, cam_from_world)[mask].tolist().count(OBJECT) > 0.55 * mask.sum():
+                return shot
+
+
+def orbit(target: Float[ndarray, "3"], azimuth_deg: float, elevation_deg: float, distance: float, roll_deg: float) -> RigidTransform:
+    a, e = np.radians([azimuth_deg, elevation_deg])
+    eye = target + distance * np.array([np.cos(a) * np.cos(e), np.sin(a) * np.cos(e), np.sin(e)])
+    eye[2] = max(eye[2], 0.06)
+    return look_at(eye, target, UP, roll_deg)
+
+
+def lamp(azimuth_deg: float, elevation_deg: float, rng: np.random.Generator | None = None) -> Light:
+    a, e = np.radians([azimuth_deg, elevation_deg])
+    light = Light(np.array([np.cos(a) * np.cos(e), np.sin(a) * np.cos(e), np.sin(e)]))
+    if rng is None:
+        return light
+    tint = 1 + rng.normal(0, 0.05, 3)
+    return replace(light, strength=rng.uniform(0.45, 0.72), half_angle_deg=rng.uniform(1.5, 5), tint=tuple(tint.tolist()))
+
+
+def clutter(seed: int) -> list[Thing]:
+    """Boxes and pebbles along the table's edge: landmarks for the cameras."""
+    rng = np.random.default_rng([seed, 3])
+    things = []
+    for k, azimuth in enumerate(np.arange(0, 360, 36)):
+        mesh = box(rng.uniform(0.08, 0.2, 3)) if k % 3 else pebble(seed + k, rng.uniform(0.1, 0.18, 3), 0.008)
+        a = np.radians(azimuth + rng.uniform(-10, 10))
+        pose = standing(mesh, 0.88 * np.cos(a), 0.80 * np.sin(a), rng.uniform(0, 360))
+        things.append(Thing(mesh, pose, make_texture(seed + 40 + k, 0.05, 0.035, saturation=0.5)))
+    return things
+
+
+def room(seed: int) -> list[Thing]:
+    table, walls = box(np.array([2.1, 1.95, 0.04])), box(np.array([4.4, 4.0, 2.7]))
+    wood = make_texture(seed + 60, 0.16, 0.05, contrast=0.6, saturation=0.25, brightness=0.22)
+    paper = make_texture(seed + 61, 0.5, 0.22, contrast=0.5, saturation=0.3)
+    return [
+        Thing(table, RigidTransform(translation=np.array([0, 0, -0.0401])), wood),
+        Thing(walls, RigidTransform(translation=np.array([0.2, 0.1, -0.75])), paper, wall=True),
+    ]
