@@ -34,6 +34,10 @@ class Camera:
     def from_colmap(cls, width: int, height: int, fx: float, fy: float, cx: float, cy: float) -> Camera:
         return cls(width, height, fx, fy, cx - 0.5, cy - 0.5)
 
+    def to_colmap(self) -> tuple[float, float, float, float]:
+        """fx, fy, cx, cy as COLMAP counts pixels; the inverse of `from_colmap`."""
+        return self.fx, self.fy, self.cx + 0.5, self.cy + 0.5
+
     @classmethod
     def from_matrix(cls, matrix: Float[ndarray, "3 3"], width: int, height: int) -> Camera:
         """Raises InputError on a matrix that is no camera matrix of such an image."""

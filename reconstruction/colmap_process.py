@@ -1,0 +1,239 @@
+"""COLMAP in a process of its own: `python -m reconstruction.colmap_process REQUEST_JSON`.
+
+The only importer of pycolmap, because COLMAP aborts the whole process on some inputs, and shares native libraries with
+OpenCV that don't get along. Reads a request, prints progress as JSON lines on stdout, writes `model.json` and `points.npz`
+into the request's folder. `reconstruction.colmap` is the other side of the pipe.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pycolmap
+
+from reconstruction.colmap import Request
+from reconstruction.sparse import SparsePoints
+
+BATCH = 16  # photos or (times four) pairs between two reports of progress
+ENOUGH_REGISTERED = 0.9  # of the photos: no other focal length is tried
+
+
+def report(phase: str, step: int, steps: int) -> None:
+    print(json.dumps({"phase": phase, "step": step, "steps": steps}), flush=True)
+
+
+def reconstruct(request: Request) -> None:
+    """Features, matches, then mapping (or triangulation where the poses are given)."""
+    pycolmap.set_random_seed(request.seed)
+    camera_ids = create_database(request)
+    extract(request, camera_ids)
+    match(request, choose_pairs(request))
+    models = triangulate(request, camera_ids) if request.poses else map_with_some_focal(request, camera_ids)
+    save_models(request, models, camera_ids)
+
+
+def create_database(request: Request) -> list[int]:
+    """Returns the database's id of each camera."""
+    request.database.unlink(missing_ok=True)
+    with pycolmap.Database.open(request.database) as database:
+        ids = []
+        for wanted in request.cameras:
+            camera = pycolmap.Camera(model=wanted.model, width=wanted.width, height=wanted.height, params=wanted.params)
+            camera.has_prior_focal_length = wanted.focal_known
+            ids.append(database.write_camera(camera))
+    return ids
+
+
+def extract(request: Request, camera_ids: list[int]) -> None:
+    options = pycolmap.FeatureExtractionOptions()
+    options.num_threads = request.threads
+    options.sift.max_num_features = request.max_features
+    options.sift.first_octave = -1 if request.upsample else 0
+    done = 0
+    for camera_index, camera_id in enumerate(camera_ids):
+        names = [n for n, c in zip(request.images, request.camera_of, strict=True) if c == camera_index]
+        reader = pycolmap.ImageReaderOptions(existing_camera_id=camera_id)
+        for start in range(0, len(names), BATCH):
+            batch = names[start : start + BATCH]
+            mode = pycolmap.CameraMode.SINGLE
+            pycolmap.extract_features(request.database, request.photos, batch, mode, reader, options, pycolmap.Device.cpu)
+            done += len(batch)
+            report("features", done, len(request.images))
+
+
+def choose_pairs(request: Request) -> list[tuple[int, int]]:
+    count = len(request.images)
+    if request.matching == "exhaustive":
+        return [(i, j) for i in range(count) for j in range(i + 1, count)]
+    if request.matching == "sequential":
+        return sequential_pairs(count, request.overlap)
+    return similar_pairs(request, partners=2 * request.overlap)
+
+
+def sequential_pairs(count: int, overlap: int) -> list[tuple[int, int]]:
+    """Each photo with the next `overlap`, and with those 16, 32, 64 ... further on; the last ones meet the first (an orbit closes)."""
+    steps = {*range(1, overlap + 1), *(2**k for k in range(count.bit_length()))}
+    pairs = {(i, i + step) for i in range(count) for step in steps if i + step < count}
+    wrapped = {(j, i) for i in range(count - overlap, count) for j in range(overlap) if i - j > overlap and count - i + j <= overlap}
+    return sorted(pairs | wrapped)
+
+
+def similar_pairs(request: Request, partners: int, features: int = 400) -> list[tuple[int, int]]:
+    """Each photo with those that share most mutual matches among its few largest features; plus its neighbours by name."""
+    count = len(request.images)
+    with pycolmap.Database.open(request.database) as database:
+        ids = {image.name: image.image_id for image in database.read_all_images()}
+        largest = [_largest_features(database, ids[name], features) for name in request.images]
+    votes = np.zeros((count, count))
+    for i in range(count):
+        for j in range(i + 1, count):
+            votes[i, j] = votes[j, i] = _mutual_matches(largest[i], largest[j])
+        report("pairs", i + 1, count)
+    best = np.argsort(-votes, axis=1, kind="stable")[:, :partners]
+    pairs = {(min(i, int(j)), max(i, int(j))) for i in range(count) for j in best[i] if votes[i, j] >= 3}
+    return sorted(pairs | {(i, i + 1) for i in range(count - 1)})
+
+
+def _largest_features(database: pycolmap.Database, image_id: int, count: int) -> np.ndarray:
+    """Unit descriptors (count, 128) of the features of the largest scale: those repeat best between far viewpoints."""
+    keypoints = np.asarray(database.read_keypoints(image_id))
+    descriptors = database.read_descriptors(image_id)
+    values = np.asarray(getattr(descriptors, "data", descriptors), np.float32)
+    scale = np.hypot(keypoints[:, 2], keypoints[:, 4]) if keypoints.shape[1] >= 6 else keypoints[:, 2]
+    values = values[np.argsort(-scale, kind="stable")[:count]]
+    return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-9)
+
+
+def _mutual_matches(a: np.ndarray, b: np.ndarray) -> int:
+    if min(len(a), len(b)) < 2:
+        return 0
+    similarity = a @ b.T
+    first = similarity.argmax(1)
+    mutual = similarity.argmax(0)[first] == np.arange(len(a))
+    top = np.partition(similarity, -2, axis=1)[:, -2:]
+    distinct = np.arccos(top[:, 1].clip(-1, 1)) < 0.85 * np.arccos(top[:, 0].clip(-1, 1))
+    return int((mutual & distinct).sum())
+
+
+def match(request: Request, pairs: list[tuple[int, int]]) -> None:
+    matching = pycolmap.FeatureMatchingOptions()
+    matching.num_threads = request.threads
+    verification = pycolmap.TwoViewGeometryOptions()
+    verification.ransac.random_seed = request.seed
+    pairing = pycolmap.ImportedPairingOptions()
+    pairing.match_list_path = request.database.with_name("pairs.txt")
+    for start in range(0, len(pairs), 4 * BATCH):
+        batch = pairs[start : start + 4 * BATCH]
+        pairing.match_list_path.write_text("".join(f"{request.images[i]} {request.images[j]}\n" for i, j in batch))
+        pycolmap.match_image_pairs(request.database, matching, pairing, verification, pycolmap.Device.cpu)
+        report("matches", start + len(batch), len(pairs))
+
+
+def mapper_options(request: Request) -> pycolmap.IncrementalPipelineOptions:
+    options = pycolmap.IncrementalPipelineOptions()
+    options.num_threads = request.threads
+    options.random_seed = request.seed
+    options.max_num_models = 5
+    calibrated = all(camera.calibrated for camera in request.cameras)
+    options.ba_refine_focal_length = options.ba_refine_extra_params = not calibrated
+    options.mapper.abs_pose_refine_focal_length = options.mapper.abs_pose_refine_extra_params = not calibrated
+    return options
+
+
+def map_with_some_focal(request: Request, camera_ids: list[int]) -> list[pycolmap.Reconstruction]:
+    """Maps from each start value of the focal length in turn until nearly all photos register; the best try's models."""
+    guessed = [i for i, camera in zip(camera_ids, request.cameras, strict=True) if not camera.focal_known]
+    best: list[pycolmap.Reconstruction] = []
+    for start in request.focal_starts if guessed else [1.0]:
+        with pycolmap.Database.open(request.database) as database:
+            for camera_id in guessed:
+                camera = database.read_camera(camera_id)
+                camera.focal_length_x = camera.focal_length_y = start * max(camera.width, camera.height)
+                database.update_camera(camera)
+        models = map_incrementally(request)
+        best = max(best, models, key=lambda found: found[0].num_reg_images() if found else 0)
+        if best and best[0].num_reg_images() >= ENOUGH_REGISTERED * len(request.images):
+            break
+    return best
+
+
+def map_incrementally(request: Request) -> list[pycolmap.Reconstruction]:
+    """The models found, largest first."""
+    registered = 2
+
+    def next_image() -> None:
+        nonlocal registered
+        registered += 1
+        report("mapping", min(registered, len(request.images)), len(request.images))
+
+    models = Path(request.folder) / "models"
+    models.mkdir(exist_ok=True)
+    found = pycolmap.incremental_mapping(request.database, request.photos, models, mapper_options(request), next_image_callback=next_image)
+    return sorted(found.values(), key=lambda m: -m.num_reg_images())
+
+
+def triangulate(request: Request, camera_ids: list[int]) -> list[pycolmap.Reconstruction]:
+    """One model whose camera poses are those given."""
+    known = pycolmap.Reconstruction()
+    with pycolmap.Database.open(request.database) as database:
+        for camera_id in camera_ids:
+            known.add_camera_with_trivial_rig(database.read_camera(camera_id))
+        images = {image.name: image for image in database.read_all_images()}
+    assert request.poses is not None
+    for name, pose in zip(request.images, request.poses, strict=True):
+        if pose is not None:
+            row = images[name]
+            image = pycolmap.Image(name=name, camera_id=row.camera_id, image_id=row.image_id)
+            known.add_image_with_trivial_frame(image, pycolmap.Rigid3d(np.reshape(pose, (3, 4))))
+    out = Path(request.folder) / "models"
+    out.mkdir(exist_ok=True)
+    return [pycolmap.triangulate_points(known, request.database, request.photos, out, options=mapper_options(request))]
+
+
+def save_models(request: Request, models: list[pycolmap.Reconstruction], camera_ids: list[int]) -> None:
+    """model.json: cameras, images and numbers of the largest model; points.npz: its points and who saw them."""
+    folder = Path(request.folder)
+    if not models:
+        (folder / "model.json").write_text(json.dumps({"sizes": []}))
+        return
+    model = models[0]
+    index_of = {name: i for i, name in enumerate(request.images)}
+    images = sorted((model.images[i] for i in model.reg_image_ids()), key=lambda image: index_of[image.name])
+    params = [
+        list(map(float, model.cameras[i].params)) if i in model.cameras else camera.params
+        for i, camera in zip(camera_ids, request.cameras, strict=True)
+    ]
+    registered = [
+        {
+            "image": index_of[image.name],
+            "camera": camera_ids.index(image.camera_id),
+            "cam_from_world": image.cam_from_world().matrix().reshape(-1).tolist(),
+        }
+        for image in images
+    ]
+    document = {
+        "sizes": [m.num_reg_images() for m in models],
+        "camera_params": params,
+        "registered": registered,
+        "reprojection_error_px": model.compute_mean_reprojection_error(),
+    }
+    (folder / "model.json").write_text(json.dumps(document))
+    save_points(folder / "points.npz", model, {image.image_id: k for k, image in enumerate(images)})
+
+
+def save_points(path: Path, model: pycolmap.Reconstruction, position: dict[int, int]) -> None:
+    """`position`: image id -> index among the registered images."""
+    points = [model.points3D[i] for i in sorted(model.points3D)]
+    pairs = sorted({(position[e.image_id], k) for k, p in enumerate(points) for e in p.track.elements})
+    seen = np.array(pairs, np.int32).reshape(-1, 2)
+    xyz = np.array([p.xyz for p in points], float).reshape(-1, 3)
+    rgb = np.array([p.color for p in points], np.uint8).reshape(-1, 3)
+    SparsePoints(xyz, rgb, seen[:, 0], seen[:, 1]).save(path)
+
+
+if __name__ == "__main__":
+    pycolmap.logging.minloglevel = pycolmap.logging.WARNING.value
+    reconstruct(Request.load(Path(sys.argv[1])))
