@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 from reconstruction.errors import ImageError, StorageError
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "MPO")
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")  # a phone's MPO opens as JPEG; Pillow knows no opener by that name
 MAX_PIXELS = 64_000_000  # a 48 Mpx phone photo passes; a decompression bomb does not
 
 
