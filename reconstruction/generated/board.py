@@ -54,7 +54,7 @@ class Board:
             x, y = (corners[0, :2] * self.px_per_mm).round().astype(int)
             size = round(self.tag_mm * self.px_per_mm)
             ink = cv2.aruco.generateImageMarker(dictionary, tag, size)
-            sheet[y : y + size, x : x + size] = np.where(ink > 127, sheet[y : y + size, x : x + size], 22 + 0.3 * (ink + 1))
+            sheet[y : y + size, x : x + size] = np.where(ink > 127, sheet[y : y + size, x : x + size], 66.0)
         return sheet.clip(0, 255).astype(np.uint8)
 
     def world_from_board(self) -> RigidTransform:

@@ -12,7 +12,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from reconstruction.capture import Box, TagBoard
@@ -160,10 +160,11 @@ def _take(job: Shot | int) -> dict[str, Any]:
     held_out = isinstance(job, int)
     shot = studio.held_out(job, camera) if isinstance(job, int) else job
     rng = np.random.default_rng([_darkroom.config.seed, 4, held_out, int(shot.name[-3:])])
-    exposure = studio.scene(shot).expose(camera, shot.cam_from_world, shot.light)
+    scene = studio.scene(shot)
+    exposure = scene.expose(camera, shot.cam_from_world, shot.light)
     folder = out / ("heldout" if held_out else "photos")
     write_photo(folder / f"{shot.name}.jpg", develop(exposure.linear, rng), quality=94)
-    mask = object_mask(exposure)
+    mask = scene.thing_seen(camera, shot.cam_from_world) == OBJECT
     write_mask(out / "truth" / "masks" / f"{shot.name}.png", mask)
     if _darkroom.config.depth and not held_out:
         write_depth(out / "depth" / f"{shot.name}.png", sensor_depth(exposure, rng))
@@ -182,23 +183,16 @@ def develop(linear: Float[ndarray, "h w 3"], rng: np.random.Generator) -> UInt8[
     gains = np.exp(rng.normal(0, 0.09) + rng.normal(0, 0.03, 3))
     y, x = np.mgrid[:height, :width]
     radius2 = ((x - width / 2) ** 2 + (y - height / 2) ** 2) / (width**2 + height**2) * 4
-    light = linear * gains * (1 - 0.22 * radius2)[..., None] * 1.35
+    light = linear * gains * (1 - 0.22 * radius2)[..., None]
     light = cv2.GaussianBlur(light, (0, 0), rng.uniform(0.35, 0.6))
     light += rng.normal(0, 1, light.shape) * np.sqrt(0.00003 + 0.0005 * light.clip(0))
     return (255 * light.clip(0, 1) ** (1 / 2.2)).round().astype(np.uint8)
 
 
-def object_mask(exposure: Exposure) -> Bool[ndarray, "h w"]:
-    """Pixels that see the object with at least half of their rays."""
-    height, width, _ = exposure.linear.shape
-    seen = (exposure.thing == OBJECT).reshape(height, -1, width, exposure.thing.shape[1] // width)
-    return seen.mean((1, 3)) >= 0.5
-
-
 def sensor_depth(exposure: Exposure, rng: np.random.Generator) -> Float[ndarray, "h w"]:
     """Metres, as a consumer sensor gives it: noise that grows with the square of the distance, flying pixels at edges, holes."""
     height, width, _ = exposure.linear.shape
-    n = exposure.thing.shape[1] // width
+    n = exposure.depth.shape[1] // width
     depth = np.median(exposure.depth.reshape(height, n, width, n).transpose(0, 2, 1, 3).reshape(height, width, -1), axis=-1)
     depth += rng.normal(0, 1, depth.shape) * 0.0012 * (depth / 0.5) ** 2
     return np.where(rng.random(depth.shape) < 0.02, 0, depth).astype(np.float32)

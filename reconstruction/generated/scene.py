@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -42,7 +42,7 @@ class Light:
 class LensCamera(Camera):
     """A camera whose rays go through a real lens: pixel grids are those of the distorted photo."""
 
-    lens: Lens = Lens()
+    lens: Lens = field(default_factory=Lens)
 
     @classmethod
     def behind(cls, camera: Camera, lens: Lens) -> LensCamera:
@@ -61,11 +61,10 @@ def _lens_rays(camera: LensCamera) -> Float[ndarray, "h w 3"]:
 
 @dataclass(frozen=True)
 class Exposure:
-    """What a render gives, all (h, w, ...): linear RGB, the index of the thing seen (-1: none), z-depth in metres."""
+    """What a render gives: linear RGB of each pixel, and the z-depth in metres of each of its n x n rays (0 = none)."""
 
     linear: Float[ndarray, "h w 3"]
-    thing: Int[ndarray, "h w"]
-    depth: Float[ndarray, "h w"]
+    depth: Float[ndarray, "n*h n*w"]
 
 
 class Scene:
@@ -85,7 +84,7 @@ class Scene:
         self.sheet_m = 0.0 if sheet is None else board.sheet_mm / 1000
 
     def expose(self, camera: LensCamera, cam_from_world: RigidTransform, light: Light, supersample: int = 2) -> Exposure:
-        """Linear light, averaged over `supersample` squared rays a pixel; depth and thing are those of the rays' grid."""
+        """Renders with `supersample` squared rays a pixel."""
         n = supersample
         fine = LensCamera.behind(camera.resized(n * camera.width, n * camera.height), camera.lens)
         raster = self.rasterizer.render(fine, cam_from_world)
@@ -116,9 +115,7 @@ class Scene:
             light.strength,
             np.array(light.tint),
         )
-        linear = linear.reshape(camera.height, n, camera.width, n, 3).mean((1, 3))
-        thing = np.where(face >= 0, self.face_thing[face], -1).reshape(raster.face.shape)
-        return Exposure(linear, thing, raster.depth)
+        return Exposure(linear.reshape(camera.height, n, camera.width, n, 3).mean((1, 3)), raster.depth)
 
     def thing_seen(self, camera: LensCamera, cam_from_world: RigidTransform) -> Int[ndarray, "h w"]:
         """Index of the thing at each pixel, -1 for none; no light, no supersampling."""

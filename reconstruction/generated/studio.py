@@ -58,7 +58,7 @@ class Studio:
         self.obj, self.seed, self.board = obj, seed, Board()
         self.object_texture = make_texture(seed, patch_m=0.030, mark_m=0.017, contrast=0.55, saturation=0.75)
         self.sheet = self.board.print(seed)
-        self.distractors = [pebble(seed + 1, np.array([0.09, 0.07, 0.10])), box(np.array([0.065, 0.05, 0.12]))]
+        self.distractors = [pebble(seed + 1, np.array([0.09, 0.07, 0.065])), box(np.array([0.07, 0.055, 0.085]))]
         self.rest = standing(obj, 0.012, -0.009, 25.0)
         self.light = lamp(35.0, 52.0)
 
@@ -75,7 +75,7 @@ class Studio:
         """A hand-held walk: three rings, low to high, each all round, with wobble in height, distance, aim and roll."""
         rng = np.random.default_rng([self.seed, 1])
         rings = np.array_split(np.arange(count), (round(0.4 * count), round(0.76 * count)))
-        places = (standing(self.distractors[0], 0.20, 0.17, 40.0), standing(self.distractors[1], -0.19, -0.2, 15.0))
+        places = (standing(self.distractors[0], 0.17, 0.16, 40.0), standing(self.distractors[1], -0.17, -0.17, 15.0))
         shots = []
         for ring, (low, high, near) in zip(rings, ((10, 27, 0.47), (30, 46, 0.43), (50, 65, 0.41)), strict=True):
             phase = rng.uniform(0, 360)
