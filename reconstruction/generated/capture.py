@@ -18,9 +18,9 @@ from numpy import ndarray
 from reconstruction.capture import Box, TagBoard
 from reconstruction.generated.board import FAMILY
 from reconstruction.generated.scene import Exposure, LensCamera
+from reconstruction.generated.shading import solid_color
 from reconstruction.generated.shapes import jug
 from reconstruction.generated.studio import OBJECT, Shot, Studio, make_camera
-from reconstruction.generated.texture import solid_color
 from reconstruction.rasterizers.cpu import CpuRasterizer
 from reconstruction.scene import Camera, Lens, Mesh, RigidTransform, View
 from reconstruction.scene.images import read_mask, read_photo, write_depth, write_mask, write_photo

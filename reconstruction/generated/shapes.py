@@ -38,7 +38,8 @@ def pebble(seed: int, size: Float[ndarray, "3"], spacing: float = 0.005) -> Mesh
 
 def box(size: Float[ndarray, "3"]) -> Mesh:
     """A block standing on z = 0, centred over the origin. Corners are split by face, so that shading has edges."""
-    vertices, faces = [], []
+    vertices: list[ndarray] = []
+    faces: list[list[int]] = []
     for axis in range(3):
         for side in (-1, 1):
             u, v = (axis + 1) % 3, (axis + 2) % 3
