@@ -81,6 +81,11 @@ class GeneratedCapture:
         return self.root / "photos"
 
     @property
+    def depth_dir(self) -> Path:
+        """Only there when the config asked for depth."""
+        return self.root / "depth"
+
+    @property
     def board_path(self) -> Path:
         return self.root / "board.json"
 

@@ -1,0 +1,21 @@
+"""One small rendered capture for the whole test session: exact truth, no data from outside the repository."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconstruction.generated import CaptureConfig, GeneratedCapture, render_capture
+from reconstruction.scene import View
+
+
+@pytest.fixture(scope="session")
+def generated_capture(tmp_path_factory: pytest.TempPathFactory) -> GeneratedCapture:
+    """24 photos and 6 held-out ones at 480 x 360, with depth. Read-only: tests copy what they change."""
+    config = CaptureConfig(photos=24, held_out=6, width=480, height=360, depth=True)
+    return render_capture(tmp_path_factory.mktemp("generated"), config)
+
+
+@pytest.fixture(scope="session")
+def posed_views(generated_capture: GeneratedCapture, tmp_path_factory: pytest.TempPathFactory) -> list[View]:
+    """The capture's photos undistorted, with true masks and true `cam_from_obj`: metric views in the object frame, no SfM."""
+    return generated_capture.undistorted_views(tmp_path_factory.mktemp("posed") / "scale")
