@@ -1,0 +1,61 @@
+"""From how well a pose fits to a score in [0, 1] that means the same for every object."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.optimize import minimize
+
+from surfemb.scoring import Fit
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """A logistic of the fit: `1 / (1 + exp(-(weights . features + bias)))`; every weight is >= 0, so more evidence never lowers it.
+
+    The default was chosen by hand; validation fits one to each object from its held-out photos.
+    """
+
+    weights: tuple[float, float, float] = (5.0, 6.0, 5.0)
+    bias: float = -6.5
+
+    def score(self, fit: Fit) -> float:
+        return float(1 / (1 + np.exp(-(np.dot(self.weights, features(fit)) + self.bias))))
+
+    def to_json(self) -> dict[str, Any]:
+        return {"weights": list(self.weights), "bias": self.bias}
+
+    @classmethod
+    def from_json(cls, doc: dict[str, Any]) -> Confidence:
+        first, second, third = (float(w) for w in doc["weights"])
+        return cls((first, second, third), float(doc["bias"]))
+
+
+def features(fit: Fit) -> Float[ndarray, "3"]:
+    """Silhouette overlap, share of agreeing pixels, gain of the correspondences."""
+    return np.array([fit.iou, fit.agreement, fit.correspondence])
+
+
+def fit_confidence(right: Sequence[Fit], wrong: Sequence[Fit], prior: Confidence = Confidence()) -> Confidence:
+    """Logistic regression on right and wrong poses, pulled towards `prior` so that few samples change little.
+
+    Each side counts as one half, whatever their numbers.
+    """
+    if not right or not wrong:
+        return prior
+    x = np.array([features(f) for f in (*right, *wrong)])
+    sign = np.array([1.0] * len(right) + [-1.0] * len(wrong))
+    share = np.array([0.5 / len(right)] * len(right) + [0.5 / len(wrong)] * len(wrong)) * min(len(right), len(wrong))
+    start = np.array([*prior.weights, prior.bias])
+
+    def loss(parameters: ndarray) -> float:
+        margin = sign * (x @ parameters[:3] + parameters[3])
+        return float((share * np.logaddexp(0, -margin)).sum() + 0.02 * ((parameters - start) ** 2).sum())
+
+    best = minimize(loss, start, method="L-BFGS-B", bounds=[(0, None)] * 3 + [(None, None)]).x
+    return Confidence((float(best[0]), float(best[1]), float(best[2])), float(best[3]))

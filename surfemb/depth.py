@@ -1,0 +1,148 @@
+"""Six-degree refinement against a depth map: robust point-to-plane, associations by projection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from reconstruction.errors import InputError
+from reconstruction.rasterizers import Rasterizer
+from reconstruction.scene import Camera, RigidTransform
+from surfemb.refine import increment
+
+
+@dataclass(frozen=True)
+class DepthConfig:
+    """gates: of associations, as shares of the diameter, one after the other. image_share: how much the colour evidence counts.
+
+    tolerance: of agreement with the depth, a share of the diameter, beside three times the sensor's noise.
+    """
+
+    gates: tuple[float, ...] = (0.5, 0.25, 0.12, 0.06, 0.03, 0.03)
+    steps: int = 3
+    tolerance: float = 0.02
+    max_side_px: int = 96
+    image_share: float = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class DepthWindow:
+    """The part of a depth map where an object is, thinned: a camera whose pixels are exactly some of the map's pixels."""
+
+    camera: Camera
+    depth: Float[ndarray, "h w"]
+
+    @classmethod
+    def around(cls, camera: Camera, depth: Float[ndarray, "H W"], box: tuple[float, float, float, float], max_side_px: int) -> DepthWindow:
+        x0, y0 = (max(0, int(np.floor(v))) for v in box[:2])
+        x1, y1 = min(camera.width, int(np.ceil(box[2])) + 1), min(camera.height, int(np.ceil(box[3])) + 1)
+        stride = max(1, -(-max(x1 - x0, y1 - y0) // max_side_px))
+        part = depth[y0:y1:stride, x0:x1:stride]
+        height, width = part.shape
+        thinned = Camera(width, height, camera.fx / stride, camera.fy / stride, (camera.cx - x0) / stride, (camera.cy - y0) / stride)
+        return cls(thinned, part.astype(float))
+
+    def agreement(self, rasterizer: Rasterizer, cam_from_obj: RigidTransform, tolerance_m: float) -> float:
+        """Share of the object's pixels with depth that agree, less those seen through; something in front counts as nothing."""
+        expected = rasterizer.render(self.camera, cam_from_obj).depth
+        both = (expected > 0) & (self.depth > 0)
+        if not both.any():
+            return 0.0
+        behind = self.depth[both] - expected[both]
+        tolerance = np.maximum(tolerance_m, 3 * sensor_noise(self.depth[both]))
+        return float((np.abs(behind) < tolerance).mean() - (behind > tolerance).mean())
+
+
+def sensor_noise(depth_m: Float[ndarray, "*n"]) -> Float[ndarray, "*n"]:
+    """Standard deviation of a structured-light camera, metres (Nguyen, Izadi and Lovell, 3DIMPVT 2012, axial term)."""
+    return 0.0012 + 0.0019 * (depth_m - 0.4) ** 2
+
+
+def check_depth(depth: ndarray, camera: Camera) -> Float[ndarray, "h w"]:
+    """The map in metres with 0 for none. Raises InputError where it has another size than the image, or plainly other units."""
+    if depth.shape != (camera.height, camera.width):
+        raise InputError(
+            f"the depth map is {'x'.join(map(str, depth.shape[::-1]))}, the image {camera.width}x{camera.height}",
+            try_next="give depth registered to the image, at the image's own size",
+        )
+    clean = np.where(np.isfinite(depth) & (depth > 0), depth, 0).astype(np.float32)
+    if (clean > 0).any() and not 0.02 < (middle := float(np.median(clean[clean > 0]))) < 100:
+        raise InputError(f"the depth map's median is {middle:.4g} m", try_next="give metres: divide millimetres by 1000 (or pass the right depth scale)")
+    return clean
+
+
+def refine_depth(
+    rasterizer: Rasterizer,
+    window: DepthWindow,
+    cam_from_obj: RigidTransform,
+    diameter: float,
+    image_information: Float[ndarray, "6 6"],
+    config: DepthConfig,
+) -> RigidTransform:
+    """The pose that agrees best with the depth map among refinements from a few distances, the given pose included.
+
+    `image_information` (as refine_pose gives it, in the camera's axes) keeps what depth can't see, such as the turn of a bottle.
+    """
+    starts = [cam_from_obj, *_moved_along_ray(rasterizer, window, cam_from_obj)]
+    found = [_align(rasterizer, window, start, diameter, image_information, config) for start in starts]
+    candidates = [cam_from_obj, *found]
+    agreements = [window.agreement(rasterizer, pose, config.tolerance * diameter) for pose in candidates]
+    return candidates[int(np.argmax(agreements))]
+
+
+def _moved_along_ray(rasterizer: Rasterizer, window: DepthWindow, cam_from_obj: RigidTransform) -> list[RigidTransform]:
+    """The pose moved along its viewing ray by quartiles of the depth difference: a nearer thing may hide part of it."""
+    expected = rasterizer.render(window.camera, cam_from_obj).depth
+    both = (expected > 0) & (window.depth > 0)
+    if both.sum() < 10:
+        return []
+    ratios = np.quantile(window.depth[both] / expected[both], (0.25, 0.5, 0.75))
+    return [RigidTransform(cam_from_obj.rotation, cam_from_obj.translation * r) for r in ratios]
+
+
+def _align(
+    rasterizer: Rasterizer,
+    window: DepthWindow,
+    pose: RigidTransform,
+    diameter: float,
+    image_information: Float[ndarray, "6 6"],
+    config: DepthConfig,
+) -> RigidTransform:
+    measured = window.camera.unproject(np.stack(np.meshgrid(*map(np.arange, window.depth.shape[::-1])), -1).astype(float), window.depth)
+    anchor = pose
+    for gate in config.gates:
+        for _ in range(config.steps):
+            raster = rasterizer.render(window.camera, pose)
+            rows, columns = np.nonzero(raster.mask & (window.depth > 0))
+            target = measured[rows, columns]
+            model = pose.apply(raster.coordinates()[rows, columns].astype(float))
+            normal = pose.rotate(raster.mesh.face_normals[raster.face[rows, columns]])
+            offset = target - model
+            sigma = sensor_noise(target[:, 2])
+            limit = np.maximum(gate * diameter, 3 * sigma)
+            distance = np.linalg.norm(offset, axis=1)
+            weight = np.where(distance < limit, (1 - (distance / limit) ** 2) ** 2, 0) / sigma**2  # Tukey's biweight
+            weight *= np.abs((normal * model).sum(1)) / np.linalg.norm(model, axis=1)  # a grazing pixel knows its depth badly
+            if (weight > 0).sum() < 10:
+                break
+            jacobian = np.concatenate([np.cross(model - pose.translation, normal), normal], 1)
+            residual = (offset * normal).sum(1)
+            held = config.image_share * image_information
+            hessian = (jacobian * weight[:, None]).T @ jacobian + held
+            gradient = (jacobian * weight[:, None]).T @ residual + held @ _difference(anchor, pose)
+            step = np.linalg.lstsq(hessian + 1e-9 * np.trace(hessian) * np.eye(6), gradient, rcond=None)[0]
+            pose = increment(pose, step)
+            if np.linalg.norm(step[3:]) < 1e-5 * diameter and np.linalg.norm(step[:3]) < 1e-5:
+                break
+    return pose
+
+
+def _difference(target: RigidTransform, pose: RigidTransform) -> Float[ndarray, "6"]:
+    """The increment that takes `pose` to `target`."""
+    from scipy.spatial.transform import Rotation
+
+    turn = Rotation.from_matrix(target.rotation @ pose.rotation.T).as_rotvec()
+    return np.concatenate([turn, target.translation - pose.translation])

@@ -1,0 +1,239 @@
+"""Image in, metric poses out."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from numpy import ndarray
+
+from reconstruction.errors import ImageError, InputError
+from reconstruction.rasterizers import make_rasterizer
+from reconstruction.scene import Camera, Mesh, RigidTransform
+from reconstruction.workspace import Workspace
+from surfemb.confidence import Confidence
+from surfemb.correspondences import Evidence, QueryModel, observe, sample_surface
+from surfemb.depth import DepthConfig, DepthWindow, check_depth, refine_depth
+from surfemb.search import SearchConfig, find_boxes, overlap
+from surfemb.solve import SolveConfig, Solution, judge, solve_crop
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class EstimatorConfig:
+    """surface_points: over which the distributions are normalised. padding: crop side over the box's longer side.
+
+    passes: how often the crop is taken anew around the pose found. min_score: answers below it are not given.
+    """
+
+    crop_px: int = 128
+    padding: float = 1.3
+    surface_points: int = 2500
+    passes: int = 2
+    min_score: float = 0.5
+    rasterizer: str = "cpu"
+    seed: int = 0
+    solve: SolveConfig = field(default_factory=SolveConfig)
+    depth: DepthConfig = field(default_factory=DepthConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
+
+
+@dataclass(frozen=True, eq=False)
+class PoseEstimate:
+    """cam_from_obj: OpenCV camera, metres. score: in [0, 1]. inliers: share of the object's pixels that agree with the pose.
+
+    box: of the silhouette in the image. mask: (h, w), the silhouette at the pose.
+    """
+
+    cam_from_obj: RigidTransform
+    score: float
+    inliers: float
+    box: Box
+    mask: Bool[ndarray, "h w"] | None = None
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """poses: best first with a search, else in the order of the boxes that had an answer; empty where nothing was found."""
+
+    poses: list[PoseEstimate]
+    timing_ms: dict[str, float]
+
+
+class PoseEstimator:
+    """Holds what is computed once an object: surface points with keys, ray-casting scene, networks."""
+
+    def __init__(
+        self, model: QueryModel, mesh: Mesh, config: EstimatorConfig = EstimatorConfig(), confidence: Confidence = Confidence()
+    ) -> None:
+        self.model, self.mesh, self.config, self.confidence = model, mesh, config, confidence
+        self.surface = sample_surface(mesh, model, config.surface_points, config.seed)
+        self.rasterizer = make_rasterizer(mesh, config.rasterizer)
+
+    @classmethod
+    def load(cls, object_dir: Path, config: EstimatorConfig = EstimatorConfig()) -> PoseEstimator:
+        """Reads mesh, networks and, once validated, the object's score calibration. Raises InputError where it is not trained."""
+        from surfemb.network import CorrespondenceModel
+
+        workspace = Workspace(object_dir)
+        for path in (workspace.mesh, workspace.model, workspace.weights):
+            if not path.exists():
+                raise InputError(f"{object_dir} has no {path.parent.name}/{path.name}", try_next="onboard the object first, or go on with --resume")
+        model = CorrespondenceModel.load(workspace.model, workspace.weights)
+        confidence = Confidence()
+        if workspace.accuracy.exists():
+            confidence = Confidence.from_json(json.loads(workspace.accuracy.read_text())["confidence"])
+        return cls(model, Mesh.load(workspace.mesh), replace(config, crop_px=model.config.crop_px), confidence)
+
+    def estimate(
+        self,
+        image: UInt8[ndarray, "h w *c"],
+        camera: Camera,
+        boxes: list[Box] | None = None,
+        depth: Float[ndarray, "h w"] | None = None,
+        max_instances: int = 1,
+    ) -> Estimates:
+        """Poses in an undistorted RGB image (grey and alpha are converted); without boxes the image is searched.
+
+        boxes: (x0, y0, x1, y1) pixels, one instance each. depth: metres, 0 = none, registered to the image.
+        Raises InputError for an image, camera, box or depth map that can't be right.
+        """
+        clock = _Clock()
+        image = as_rgb(image)
+        check_inputs(image, camera, boxes)
+        depth = None if depth is None else check_depth(depth, camera)
+        if boxes is None:
+            poses = self._search(image, camera, depth, max_instances, clock)
+        else:
+            solutions = [self._solve(image, camera, box, clock, self.config.passes) for box in boxes]
+            poses = [self._finish(s, camera, depth, clock) for s in solutions if s is not None]
+        poses = [pose for pose in poses if pose.score >= self.config.min_score]
+        return Estimates(poses, clock.finish())
+
+    def _search(
+        self, image: ndarray, camera: Camera, depth: ndarray | None, max_instances: int, clock: _Clock
+    ) -> list[PoseEstimate]:
+        with clock("search"):
+            boxes = find_boxes(self.model, self.surface, image, camera, self.config.crop_px / self.config.padding, self.config.search)
+        first = [s for box in boxes if (s := self._solve(image, camera, box, clock, 1)) is not None]
+        first.sort(key=lambda s: -self.confidence.score(s.fit))
+        poses: list[PoseEstimate] = []
+        for solution in first[: max(3, 2 * max_instances)]:
+            again = self._again(image, camera, solution, clock)
+            poses.append(self._finish(again, camera, depth, clock))
+        poses.sort(key=lambda p: -p.score)
+        kept: list[PoseEstimate] = []
+        for pose in poses:
+            if len(kept) < max_instances and all(overlap(pose.box, other.box) < 0.5 for other in kept):
+                kept.append(pose)
+        return kept
+
+    def _solve(self, image: ndarray, camera: Camera, box: Box, clock: _Clock, passes: int) -> Solution | None:
+        solution = self._pass(image, camera, box, [], clock)
+        for _ in range(passes - 1):
+            if solution is not None:
+                solution = self._again(image, camera, solution, clock)
+        return solution
+
+    def _again(self, image: ndarray, camera: Camera, solution: Solution, clock: _Clock) -> Solution:
+        """Crops anew around the pose; the pose so far competes, so the answer can't get worse by the score."""
+        box = self._projected_box(camera, solution.cam_from_obj)
+        if box is None or min(box[2] - box[0], box[3] - box[1]) < 2:
+            return solution
+        return self._pass(image, camera, box, [solution.cam_from_obj], clock) or solution
+
+    def _pass(self, image: ndarray, camera: Camera, box: Box, known: list[RigidTransform], clock: _Clock) -> Solution | None:
+        with clock("network"):
+            evidence = self.observe(image, camera, box)
+        with clock("pose"):
+            return solve_crop(evidence, self.surface, self.rasterizer, self.config.solve, known, self.config.seed)
+
+    def observe(self, image: UInt8[ndarray, "h w 3"], camera: Camera, box: Box) -> Evidence:
+        """What the networks say about the crop around a box."""
+        return observe(self.model, self.surface, image, [camera.crop_towards(box, self.config.crop_px, self.config.padding)])[0]
+
+    def _finish(self, solution: Solution, camera: Camera, depth: ndarray | None, clock: _Clock) -> PoseEstimate:
+        pose, fit = solution.cam_from_obj, solution.fit
+        if depth is not None:
+            with clock("depth"):
+                pose, fit = self._with_depth(solution, camera, depth)
+        with clock("silhouette"):
+            raster = self.rasterizer.render(camera, pose)
+            rows, columns = np.nonzero(raster.mask)
+            seen = len(rows) > 0
+            box = (float(columns.min()), float(rows.min()), float(columns.max()), float(rows.max())) if seen else (0.0, 0.0, 0.0, 0.0)
+        return PoseEstimate(pose, self.confidence.score(fit) if seen else 0.0, fit.agreement, box, raster.mask)
+
+    def _with_depth(self, solution: Solution, camera: Camera, depth: ndarray) -> tuple[RigidTransform, Fit]:
+        """The refined pose where depth and image together like it better, else the one before."""
+        box = self._projected_box(camera, solution.cam_from_obj)
+        if box is None or min(box[2], box[3]) <= 0 or box[0] >= camera.width or box[1] >= camera.height:
+            return solution.cam_from_obj, solution.fit
+        config, diameter = self.config.depth, self.mesh.diameter
+        window = DepthWindow.around(camera, depth, box, config.max_side_px)
+        moved = refine_depth(self.rasterizer, window, solution.cam_from_obj, diameter, solution.information, config)
+        fit = judge(solution.evidence, self.surface, self.rasterizer, solution.matches, moved)
+        gain = window.agreement(self.rasterizer, moved, config.tolerance * diameter)
+        gain -= window.agreement(self.rasterizer, solution.cam_from_obj, config.tolerance * diameter)
+        return (moved, fit) if fit.total + gain > solution.fit.total else (solution.cam_from_obj, solution.fit)
+
+    def _projected_box(self, camera: Camera, cam_from_obj: RigidTransform) -> Box | None:
+        pixels = camera.project(cam_from_obj.apply(self.surface.points))
+        if not np.isfinite(pixels).all():
+            return None
+        (x0, y0), (x1, y1) = pixels.min(0), pixels.max(0)
+        return float(x0), float(y0), float(x1), float(y1)
+
+
+def as_rgb(image: ndarray) -> UInt8[ndarray, "h w 3"]:
+    """Grey is repeated, alpha dropped. Raises ImageError for anything but 8-bit pixels of a real image."""
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or min(image.shape[:2]) < 8:
+        raise ImageError(f"an image of {image.dtype} {image.shape} can't be used", try_next="give 8-bit RGB pixels, height x width x 3")
+    grey_or_color = image[..., None] if image.ndim == 2 else image
+    channels = grey_or_color.shape[2]
+    if channels not in (1, 2, 3, 4):
+        raise ImageError(f"an image with {channels} channels can't be used", try_next="give RGB")
+    return np.repeat(grey_or_color[..., :1], 3, 2) if channels < 3 else np.ascontiguousarray(grey_or_color[..., :3])
+
+
+def check_inputs(image: ndarray, camera: Camera, boxes: list[Box] | None) -> None:
+    """Raises InputError for a camera of another image or a box that holds no part of it."""
+    if image.shape[:2] != (camera.height, camera.width):
+        raise InputError(
+            f"the image is {image.shape[1]}x{image.shape[0]}, its camera {camera.width}x{camera.height}",
+            try_next="give the camera matrix of this very image",
+        )
+    camera.check()
+    for box in boxes or ():
+        x0, y0, x1, y1 = box
+        if not (np.isfinite(box).all() and x1 > x0 and y1 > y0):
+            raise InputError(f"the box {tuple(box)} has no area", try_next="give x0,y0,x1,y1 in pixels with x0 < x1 and y0 < y1")
+        inside_x, inside_y = min(x1, camera.width - 0.5) - max(x0, -0.5), min(y1, camera.height - 0.5) - max(y0, -0.5)
+        if inside_x <= 0 or inside_y <= 0:
+            raise InputError(f"the box {tuple(box)} lies outside the {camera.width}x{camera.height} image", try_next="give pixels of this very image")
+        if max(inside_x, inside_y) < 8:
+            raise InputError(f"the box {tuple(box)} shows fewer than 8 pixels", try_next="give a larger image or a larger box")
+
+
+class _Clock:
+    """Milliseconds by step."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+        self._steps: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, step: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self._steps[step] = self._steps.get(step, 0.0) + 1e3 * (time.perf_counter() - started)
+
+    def finish(self) -> dict[str, float]:
+        return {k: round(v, 2) for k, v in {**self._steps, "total": 1e3 * (time.perf_counter() - self._started)}.items()}

@@ -1,0 +1,159 @@
+"""Distribution -> pose hypotheses: P3P on sampled correspondences, and LO-RANSAC on the most likely ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import poselib
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+from reconstruction.scene import Camera, RigidTransform
+from surfemb.correspondences import Evidence, Surface
+
+
+STRIDE = 2  # pixels used: one in two along each axis
+
+
+@dataclass(frozen=True)
+class HypothesisConfig:
+    """draws: samples of four correspondences. sharpness: exponent on the probabilities (SurfEmb: 1.5).
+
+    min_mask: pixels less likely to show the object are left out. fourth_px: how far the fourth correspondence may be off.
+    min_spread: of the drawn pixels, as a share of the crop.
+    """
+
+    draws: int = 800
+    sharpness: float = 1.5
+    min_mask: float = 0.3
+    fourth_px: float = 6.0
+    min_spread: float = 0.1
+    ransac_iterations: int = 300
+    ransac_px: float = 4.0
+
+
+@dataclass(frozen=True, eq=False)
+class PoseBatch:
+    """Many `crop_from_obj`: rotations (n, 3, 3), translations (n, 3)."""
+
+    rotations: Float[ndarray, "n 3 3"]
+    translations: Float[ndarray, "n 3"]
+
+    @classmethod
+    def of(cls, poses: Iterable[RigidTransform]) -> PoseBatch:
+        listed = list(poses)
+        return cls(np.array([p.rotation for p in listed]).reshape(-1, 3, 3), np.array([p.translation for p in listed]).reshape(-1, 3))
+
+    def __len__(self) -> int:
+        return len(self.rotations)
+
+    def __getitem__(self, index: int) -> RigidTransform:
+        return RigidTransform(self.rotations[index], self.translations[index])
+
+    def take(self, which: ndarray) -> PoseBatch:
+        return PoseBatch(self.rotations[which], self.translations[which])
+
+    def __add__(self, other: PoseBatch) -> PoseBatch:
+        return PoseBatch(np.concatenate([self.rotations, other.rotations]), np.concatenate([self.translations, other.translations]))
+
+
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """Per used pixel (n): crop coordinates, mask probability, log-probability of every surface point."""
+
+    pixels: Float[ndarray, "n 2"]
+    mask: Float[ndarray, "n"]
+    log_probability: Float[ndarray, "n m"]
+
+    @classmethod
+    def of(cls, evidence: Evidence, surface: Surface, min_mask: float = 0.05) -> Matches:
+        rows, columns = np.nonzero(evidence.mask[::STRIDE, ::STRIDE] > min_mask)
+        rows, columns = rows * STRIDE, columns * STRIDE
+        pixels = np.stack([columns, rows], -1).astype(float)
+        return cls(pixels, evidence.mask[rows, columns], evidence.log_probability(surface, rows, columns))
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def likely(self, min_mask: float) -> Matches:
+        keep = self.mask > min_mask
+        return Matches(self.pixels[keep], self.mask[keep], self.log_probability[keep])
+
+
+def propose(matches: Matches, surface: Surface, camera: Camera, config: HypothesisConfig, seed: int = 0) -> PoseBatch:
+    """Hypotheses for `crop_from_obj`, the LO-RANSAC ones first; empty where nothing looks like the object."""
+    matches = matches.likely(config.min_mask)
+    if len(matches) < 6:
+        return PoseBatch.of([])
+    found = ransac_poses(matches, surface, camera, config, seed) + sampled_poses(matches, surface, camera, config, seed)
+    return found.take(plausible(found, surface, camera))
+
+
+def ransac_poses(matches: Matches, surface: Surface, camera: Camera, config: HypothesisConfig, seed: int) -> PoseBatch:
+    """One LO-RANSAC pose from all arg-max matches, one from the surer half of them."""
+    best = matches.log_probability.argmax(1)
+    sureness = np.log(matches.mask) + matches.log_probability[np.arange(len(best)), best]
+    order = np.argsort(-sureness, kind="stable")
+    pinhole = {"model": "PINHOLE", "width": camera.width, "height": camera.height, "params": [camera.fx, camera.fy, camera.cx, camera.cy]}
+    options = {
+        "max_reproj_error": config.ransac_px,
+        "max_iterations": config.ransac_iterations,
+        "min_iterations": min(100, config.ransac_iterations),
+        "seed": seed,
+    }
+    poses = []
+    for part in (order, order[: max(6, len(order) // 2)]):
+        pose, info = poselib.estimate_absolute_pose(matches.pixels[part], surface.points[best[part]], pinhole, options, {})
+        if info["num_inliers"] >= 5:
+            poses.append(RigidTransform(pose.R, pose.t))
+    return PoseBatch.of(poses)
+
+
+def sampled_poses(matches: Matches, surface: Surface, camera: Camera, config: HypothesisConfig, seed: int) -> PoseBatch:
+    """P3P on three correspondences drawn from the distribution; a fourth picks among its solutions.
+
+    Draws whose points lie too close together in the image, whose fourth point disagrees or whose points would face
+    away from the camera are left out (Haugaard and Buch, SurfEmb, CVPR 2022, section 3.3).
+    """
+    pixel, point = draw_correspondences(matches, config, np.random.default_rng(seed))
+    image, points, normals = matches.pixels[pixel], surface.points[point], surface.normals[point]  # (draws, 4, ...)
+    spread = np.ptp(image[:, :3], axis=1).max(-1) >= config.min_spread * camera.width
+    rays = camera.unproject(image, np.ones(image.shape[:2]))
+    rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
+    rotations, translations, draw = [], [], []
+    for i in np.flatnonzero(spread):
+        for solution in poselib.p3p(rays[i, :3], points[i, :3]):
+            rotations.append(solution.R)
+            translations.append(solution.t)
+            draw.append(i)
+    if not draw:
+        return PoseBatch.of([])
+    batch, owner = PoseBatch(np.array(rotations), np.array(translations)), np.array(draw)
+    points_cam = np.einsum("nij,nkj->nki", batch.rotations, points[owner]) + batch.translations[:, None]
+    facing = (np.einsum("nij,nkj->nki", batch.rotations, normals[owner]) * points_cam).sum(-1) < 0
+    miss = np.linalg.norm(camera.project(points_cam[:, 3]) - image[owner, 3], axis=-1)
+    return batch.take((miss < config.fourth_px) & facing.all(1))
+
+
+def draw_correspondences(
+    matches: Matches, config: HypothesisConfig, rng: np.random.Generator
+) -> tuple[Int[ndarray, "draws 4"], Int[ndarray, "draws 4"]]:
+    """Pixels and surface points, drawn with weight mask x probability ** sharpness."""
+    weight = np.exp(config.sharpness * matches.log_probability)
+    cumulative = np.cumsum(weight, axis=1, dtype=np.float32)
+    per_pixel = matches.mask * cumulative[:, -1]
+    pixel = rng.choice(len(matches), (config.draws, 4), p=per_pixel.astype(float) / per_pixel.sum(dtype=float))
+    level = rng.random(pixel.size, dtype=np.float32) * cumulative[pixel.ravel(), -1]
+    point = [np.searchsorted(cumulative[p], v) for p, v in zip(pixel.ravel(), level, strict=True)]
+    return pixel, np.minimum(np.reshape(point, pixel.shape), weight.shape[1] - 1)
+
+
+def plausible(poses: PoseBatch, surface: Surface, camera: Camera) -> ndarray:
+    """In front of the camera, its centre near the crop, its size between a sixth of the crop and twice the crop."""
+    z = poses.translations[:, 2]
+    size_px = camera.fx * surface.mesh.diameter / np.where(z > 0, z, np.inf)
+    centre = camera.project(poses.translations)
+    near = (np.abs(centre - camera.width / 2) < camera.width).all(-1)
+    return (z > 0.5 * surface.mesh.diameter) & (size_px > camera.width / 6) & (size_px < 2 * camera.width) & near

@@ -1,0 +1,175 @@
+"""How well a pose explains what the networks say: fast for a thousand hypotheses, exact for a few."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numba import njit
+from numpy import ndarray
+
+from reconstruction.rasterizers import Raster
+from surfemb.correspondences import Evidence, Surface
+from surfemb.pnp import STRIDE, Matches, PoseBatch
+
+OUTLIER = 0.1  # share of pixels that may show anything: bounds what one wrong pixel costs
+VISIBLE = 0.75  # chance that a pixel of the silhouette shows the object, not something in front of it
+STRAY = 0.03  # chance that a pixel beside the silhouette is taken for the object
+_CELL = 4  # crop pixels per cell of the coarse score
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How well one pose explains the crop, all larger-is-better.
+
+    mask: mean log-likelihood of the predicted mask given the pose's silhouette, over ln 2.
+    correspondence: mean gain over a uniform guess, over ln m (1 is perfect, 0 chance). iou: predicted mask against
+    silhouette. agreement: share of predicted object pixels whose most likely surface point lies within a tenth of the
+    diameter of what the pose puts there. pixels: predicted object pixels.
+    """
+
+    mask: float
+    correspondence: float
+    iou: float
+    agreement: float
+    pixels: int
+
+    @property
+    def total(self) -> float:
+        return self.mask + self.correspondence
+
+
+def coarse_scores(poses: PoseBatch, evidence: Evidence, surface: Surface, matches: Matches) -> Float[ndarray, "n"]:
+    """SurfEmb's score for many poses at once, surface points splatted into a coarse grid.
+
+    Mask log-likelihood / ln 2 + mean log-probability / ln m (Haugaard and Buch, CVPR 2022, section 3.3), with a share of
+    outliers mixed into the probabilities so that an occluder costs a bounded amount. The mean is taken over the
+    predicted object, not over the pose's silhouette: else a pose too far away, hence small, would leave the hard
+    pixels along the contour out.
+    """
+    gain = _gain_table(evidence, surface, matches)
+    mask = evidence.mask.reshape(gain.shape[0], _CELL, gain.shape[1], _CELL)
+    inside, outside = mask_log_likelihoods(mask.max((1, 3)))  # the largest, since a splat covers a cell that it only touches
+    share = mask.mean((1, 3))
+    camera = evidence.crop.camera
+    intrinsics = np.array([camera.fx, camera.fy, camera.cx, camera.cy])
+    return _splat_scores(
+        poses.rotations,
+        poses.translations,
+        surface.points,
+        surface.normals,
+        intrinsics,
+        gain,
+        (inside - outside) / outside.size,
+        float(outside.mean()),
+        share / max(float(share.sum()), 1e-9),
+        float(np.log(OUTLIER) / np.log(len(surface.points))),
+    )
+
+
+def mask_log_likelihoods(mask: Float[ndarray, "h w"]) -> tuple[Float[ndarray, "h w"], Float[ndarray, "h w"]]:
+    """Of a pixel's predicted mask, in units of ln 2: where the pose's silhouette covers the pixel, and where it does not.
+
+    The predicted mask is that of the visible part, so a hole in it costs less than a piece beside the silhouette.
+    """
+    inside = np.log2(VISIBLE * mask + (1 - VISIBLE) * (1 - mask))
+    outside = np.log2(STRAY * mask + (1 - STRAY) * (1 - mask))
+    return inside, outside
+
+
+def _gain_table(evidence: Evidence, surface: Surface, matches: Matches) -> Float[ndarray, "gh gw m"]:
+    """Per cell and surface point: how much more likely than a uniform guess, at the best of the cell's pixels."""
+    height, width = evidence.mask.shape
+    count = len(surface.points)
+    probability = np.zeros((height // _CELL, width // _CELL, count), np.float32)
+    rows, columns = (matches.pixels[:, ::-1].astype(int) // _CELL).T
+    _keep_largest(probability, rows, columns, matches.log_probability, matches.mask)
+    return np.log((1 - OUTLIER) * count * probability + OUTLIER) / np.float32(np.log(count))
+
+
+@njit(cache=True, fastmath=True)
+def _keep_largest(table, rows, columns, log_probability, mask):  # type: ignore[no-untyped-def]
+    for n in range(len(rows)):
+        cell = table[rows[n], columns[n]]
+        for i in range(len(cell)):
+            cell[i] = max(cell[i], mask[n] * np.exp(log_probability[n, i]))
+
+
+@njit(cache=True, fastmath=True)
+def _splat_scores(rotations, translations, points, normals, intrinsics, gain, covered, uncovered, share, floor):  # type: ignore[no-untyped-def]
+    height, width = covered.shape
+    out = np.empty(len(rotations))
+    touched = np.full((height, width), -1, np.int32)
+    best = np.empty((height, width))
+    fx, fy, cx, cy = intrinsics
+    for n in range(len(rotations)):
+        r, t = rotations[n], translations[n]
+        score = uncovered + floor
+        for i in range(len(points)):
+            p, q = points[i], normals[i]
+            x = r[0, 0] * p[0] + r[0, 1] * p[1] + r[0, 2] * p[2] + t[0]
+            y = r[1, 0] * p[0] + r[1, 1] * p[1] + r[1, 2] * p[2] + t[1]
+            z = r[2, 0] * p[0] + r[2, 1] * p[1] + r[2, 2] * p[2] + t[2]
+            if z <= 0:
+                continue
+            column, row = int(np.floor((fx * x / z + cx + 0.5) / _CELL)), int(np.floor((fy * y / z + cy + 0.5) / _CELL))
+            if not (0 <= row < height and 0 <= column < width):
+                continue
+            if touched[row, column] != n:
+                touched[row, column] = n
+                best[row, column] = floor
+                score += covered[row, column]
+            nx = r[0, 0] * q[0] + r[0, 1] * q[1] + r[0, 2] * q[2]
+            ny = r[1, 0] * q[0] + r[1, 1] * q[1] + r[1, 2] * q[2]
+            nz = r[2, 0] * q[0] + r[2, 1] * q[1] + r[2, 2] * q[2]
+            if nx * x + ny * y + nz * z < 0 and gain[row, column, i] > best[row, column]:
+                score += share[row, column] * (gain[row, column, i] - best[row, column])
+                best[row, column] = gain[row, column, i]
+        out[n] = score
+    return out
+
+
+def fit_pose(raster: Raster, evidence: Evidence, surface: Surface, matches: Matches) -> Fit:
+    """The exact score of one pose. `raster`: the mesh seen by the crop's camera at that pose."""
+    silhouette, mask = raster.mask, evidence.mask
+    likelihood = float(np.where(silhouette, *mask_log_likelihoods(mask)).mean())
+    union = np.maximum(mask, silhouette).sum()
+    iou = float(np.minimum(mask, silhouette).sum() / union) if union > 0 else 0.0
+    matches = matches.likely(0.3)
+    return Fit(likelihood, _correspondence_gain(raster, surface, matches), iou, _agreement(raster, surface, matches), len(matches))
+
+
+def _correspondence_gain(raster: Raster, surface: Surface, matches: Matches) -> float:
+    """Mean over the predicted object's pixels; those that the pose does not cover count as outliers."""
+    if not len(matches):
+        return 0.0
+    columns, rows = matches.pixels.astype(int).T
+    hit = raster.mask[rows, columns]
+    _, nearest = surface.tree.query(raster.coordinates()[rows, columns])
+    count = len(surface.points)
+    probability = np.where(hit, np.exp(matches.log_probability[np.arange(len(hit)), nearest]), 0)
+    gain = np.log((1 - OUTLIER) * count * probability + OUTLIER) / np.log(count)
+    return float(np.average(gain, weights=matches.mask))
+
+
+def _agreement(raster: Raster, surface: Surface, matches: Matches) -> float:
+    if not len(matches):
+        return 0.0
+    columns, rows = matches.pixels.astype(int).T
+    guess = surface.points[matches.log_probability.argmax(1)]
+    off = np.linalg.norm(guess - raster.coordinates()[rows, columns], axis=-1)
+    return float((raster.mask[rows, columns] & (off < 0.1 * surface.mesh.diameter)).mean())
+
+
+def distinct(poses: PoseBatch, scores: Float[ndarray, "n"], count: int, diameter: float) -> ndarray:
+    """Indices of the best poses, none close to a better one (10 degrees and a tenth of the diameter sideways)."""
+    chosen: list[int] = []
+    for i in np.argsort(-scores, kind="stable"):
+        cosines = [(np.trace(poses.rotations[i].T @ poses.rotations[j]) - 1) / 2 for j in chosen]
+        moves = [np.linalg.norm((poses.translations[i] - poses.translations[j])[:2]) for j in chosen]
+        if not any(c > np.cos(np.radians(10)) and m < 0.1 * diameter for c, m in zip(cosines, moves, strict=True)):
+            chosen.append(int(i))
+        if len(chosen) == count:
+            break
+    return np.array(chosen, dtype=int)
