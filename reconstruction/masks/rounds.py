@@ -1,0 +1,210 @@
+"""Masks that agree: every photo is cut on its own, the hull of all cuts seeds the next round, and the hull judges the last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
+from scipy.spatial import ConvexHull, QhullError, cKDTree
+
+from reconstruction.errors import MaskError
+from reconstruction.hull import Hull, carve_hull, find_bites
+from reconstruction.masks import Guess, Masker
+from reconstruction.scene import View
+from reconstruction.sparse import SparsePoints
+from reconstruction.stage import Progress, silent
+
+Mask = Bool[ndarray, "h w"]
+
+
+@dataclass(frozen=True)
+class Round:
+    """How far a round trusts the hull it starts from, and how many views may contradict the hull it ends with.
+
+    core, reach: what lies deeper in the silhouette than `core` is surely object, what lies further outside than `reach`
+    is surely not; shares of the square root of the silhouette's area. core 0: nothing is sure.
+    """
+
+    core: float
+    reach: float
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one photo. iou: of mask and hull silhouette, bites left out. shown: share of the hull in the picture."""
+
+    photo: str
+    used: bool
+    reason: str
+    iou: float
+    hidden: float
+    shown: float
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """Where to look, in the frame of the views: the box that holds the object, the points seen by each view, the object's own."""
+
+    lower: Float[ndarray, "3"]
+    upper: Float[ndarray, "3"]
+    points: SparsePoints
+    object_points: Float[ndarray, "n 3"]
+
+
+@dataclass(frozen=True, eq=False)
+class Agreement:
+    """A mask for each view (all False where there is none), the hull they agree on, and a verdict each."""
+
+    masks: list[Mask]
+    hull: Hull
+    verdicts: list[Verdict]
+
+
+def segment_views(
+    views: Sequence[View],
+    subject: Subject,
+    masker: Masker,
+    rounds: Sequence[Round],
+    *,
+    resolution: int = 96,
+    threads: int = 2,
+    progress: Progress = silent,
+) -> Agreement:
+    """Masks of all views, round by round. Raises MaskError where no round finds a common object."""
+    hull = hull_of_points(subject)
+    masks: list[Mask] = []
+    with ThreadPoolExecutor(threads) as pool:
+        for turn, this in enumerate(rounds):
+            start = turn * len(views)
+            on_object, off_object = _tell_apart(subject, hull if turn else None)
+
+            def cut(index: int, hull: Hull = hull, this: Round = this, on: ndarray = on_object, off: ndarray = off_object) -> Mask:
+                guess = make_guess(views[index], index, subject, hull, this, on, off)
+                shape = (views[index].camera.height, views[index].camera.width)
+                return np.zeros(shape, bool) if guess is None else masker.segment(views[index].photo(), guess)
+
+            masks = []
+            for mask in pool.map(cut, range(len(views))):
+                masks.append(mask)
+                progress(start + len(masks), len(rounds) * len(views), f"round {turn + 1} of {len(rounds)}")
+            last = turn + 1 == len(rounds)
+            hull = carve_masks(views, masks, subject, resolution if last else resolution // 2, this.tolerance, 2 if last else 1)
+    return Agreement(masks, hull, [judge(view, mask, hull) for view, mask in zip(views, masks, strict=True)])
+
+
+def carve_masks(views: Sequence[View], masks: Sequence[Mask], subject: Subject, resolution: int, tolerance: float, rounds: int) -> Hull:
+    """The hull of the masks; an empty mask has no say, since the object may simply not have been found there."""
+    said = [mask if mask.any() else None for mask in masks]
+    return carve_hull(views, said, subject.lower, subject.upper, resolution, tolerance=tolerance, rounds=rounds)
+
+
+def judge(view: View, mask: Mask, hull: Hull, min_iou: float = 0.8, max_hidden: float = 0.4, min_shown: float = 0.5) -> Verdict:
+    """Whether the mask can be trusted, told by the hull that all masks agree on."""
+    silhouette = hull.silhouette(view)
+    shown = float(view.camera.contains(view.project(hull.mesh().vertices)).mean())
+    bites = find_bites(mask, silhouette)
+    hidden = float(bites.sum() / max(1, silhouette.sum()))
+    union = float(((mask | silhouette) & ~bites).sum())
+    iou = float((mask & silhouette).sum() / union) if union else 0.0
+    reason = "used"
+    if not silhouette.any():
+        reason = "not in view"
+    elif shown < min_shown:
+        reason = f"object cut off: {shown:.0%} of it in the picture"
+    elif not mask.any():
+        reason = "no mask found"
+    elif hidden > max_hidden:
+        reason = f"hidden: {hidden:.0%} of the object missing"
+    elif iou < min_iou:
+        reason = f"mask disagrees: IoU {iou:.2f} with the other photos"
+    return Verdict(view.name, reason == "used", reason, round(iou, 4), round(hidden, 4), round(shown, 4))
+
+
+def hull_of_points(subject: Subject, resolution: int = 48) -> Hull:
+    """The convex hull of the object's points, as a first hull; the box's inner ellipsoid where the points span no volume."""
+    spacing = float((subject.upper - subject.lower).max()) / resolution
+    shape = np.ceil((subject.upper - subject.lower) / spacing).clip(1).astype(int)
+    origin = (subject.lower + subject.upper) / 2 - spacing * (shape - 1) / 2
+    grid = origin + spacing * np.stack(np.meshgrid(*(np.arange(n) for n in shape), indexing="ij"), -1)
+    try:
+        planes = ConvexHull(subject.object_points).equations
+        inside = (grid @ planes[:, :3].T + planes[:, 3] <= spacing).all(-1)
+    except (QhullError, ValueError):
+        inside = np.zeros(shape, bool)
+    if inside.sum() < 30:
+        inside = (((grid - (subject.lower + subject.upper) / 2) / (subject.upper - subject.lower)) ** 2).sum(-1) < 0.25 * 0.8**2
+    return Hull(inside, origin, spacing)
+
+
+def make_guess(
+    view: View, index: int, subject: Subject, hull: Hull, this: Round, on_object: Bool[ndarray, "n"], off_object: Bool[ndarray, "n"]
+) -> Guess | None:
+    """What geometry knows of the view with this index; None where the object is not in the picture."""
+    likely = hull.silhouette(view)
+    unit = float(np.sqrt(likely.sum()))
+    if unit < 8:
+        return None
+    limit = _distance(~likely) <= this.reach * unit
+    limit &= _box_silhouette(view, subject)
+    core = _distance(likely) > this.core * unit if this.core else np.zeros_like(likely)
+    rows, columns = np.nonzero(limit)
+    if len(rows) == 0:
+        return None
+    box = (float(columns.min()), float(rows.min()), float(columns.max()), float(rows.max()))
+    seen = subject.points.seen_by(index)
+    pixels = [_visible(view, subject.points.xyz[seen & chosen]) for chosen in (on_object, off_object)]
+    return Guess(box, likely, core, limit, *pixels)
+
+
+def _tell_apart(subject: Subject, hull: Hull | None) -> tuple[Bool[ndarray, "n"], Bool[ndarray, "n"]]:
+    """Which sparse points are surely on the object, and which surely are not. Those near the hull's surface are neither."""
+    points, size = subject.points.xyz, float(np.linalg.norm(np.ptp(subject.object_points, axis=0)))
+    above = points[:, 2] > subject.lower[2] + 0.02 * size  # the support's own points are level with the box's floor
+    if hull is None:
+        chosen = cKDTree(subject.object_points).query(points)[0] < 1e-6 * size
+        inside_box = ((points > subject.lower) & (points < subject.upper)).all(1)
+        return chosen, ~chosen & ~(inside_box & above)
+    index = ((points - hull.origin) / hull.spacing).round()
+    known = ((index >= 0) & (index < hull.inside.shape)).all(1)
+    distance = np.full(len(points), np.inf)
+    distance[known] = hull.signed_distance()[tuple(index[known].astype(int).T)]
+    return (distance < 0.01 * size) & above, distance > 0.03 * size
+
+
+def _visible(view: View, points: Float[ndarray, "n 3"]) -> Float[ndarray, "m 2"]:
+    pixels = view.project(points)
+    return pixels[view.camera.contains(pixels)]
+
+
+def _distance(region: Mask) -> Float[ndarray, "h w"]:
+    """Pixels from each pixel of the region to the nearest outside it."""
+    return np.asarray(cv2.distanceTransform(region.astype(np.uint8), cv2.DIST_L2, 3))
+
+
+def _box_silhouette(view: View, subject: Subject) -> Mask:
+    corners = np.stack(np.meshgrid(*zip(subject.lower, subject.upper, strict=True), indexing="ij"), -1).reshape(-1, 3)
+    pixels = view.project(corners)
+    if not np.isfinite(pixels).all():  # a camera inside or behind part of the box: no limit
+        return np.ones((view.camera.height, view.camera.width), bool)
+    canvas = np.zeros((view.camera.height, view.camera.width), np.uint8)
+    outline = cv2.convexHull(pixels.clip(-1e4, 1e4).round().astype(np.int32))
+    return cv2.fillConvexPoly(canvas, outline, 1) > 0
+
+
+def require_enough(verdicts: Sequence[Verdict], min_views: int = 8) -> None:
+    """Raises MaskError where fewer than half of the photos, or fewer than `min_views`, have a usable mask."""
+    used = sum(v.used for v in verdicts)
+    if used >= max(min_views, len(verdicts) / 2):
+        return
+    reasons = [v.reason.split(":")[0] for v in verdicts if not v.used]
+    told = ", ".join(f"{reasons.count(r)} {r}" for r in sorted(set(reasons), key=reasons.count, reverse=True))
+    raise MaskError(
+        f"only {used} of {len(verdicts)} photos have a usable mask ({told})",
+        try_next="draw the box tightly around one object that stands free, or give masks of your own with --masks DIR",
+    )
