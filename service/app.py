@@ -1,0 +1,63 @@
+"""The API. Imports no torch: work is done by workers, reached through job rows and the broker."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import APIRouter, FastAPI
+
+from reconstruction.errors import InputError
+from service import health, jobs, objects, poses, problems
+from service.context import Context
+from service.schemas import Problem
+from service.settings import ServiceSettings
+from workers.jobs import JobStore
+from workers.pipeline import Pipeline, load
+from workers.queue import Mailbox, celery_app
+from workers.tables import Database
+
+DESCRIPTION = "Photos of an object in, metric 6-D poses out. Errors are application/problem+json; times are seconds since 1970."
+
+
+def from_environment() -> FastAPI:
+    """For `uvicorn service.app:from_environment --factory`: settings from SNAP6D_*."""
+    return create_app(ServiceSettings())
+
+
+def create_app(settings: ServiceSettings) -> FastAPI:
+    """The application. Needs a broker URL; opens database and broker when it starts."""
+    if not settings.broker_url:
+        raise InputError("the API needs a message broker", try_next="run `snap6d serve`, which brings one, or set SNAP6D_BROKER_URL")
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.context = context = _open(settings)
+        yield
+        context.mailbox.close()
+
+    app = FastAPI(title="Snap6D", version=version("snap6d"), description=DESCRIPTION, lifespan=lifespan)
+    problems.install(app)
+    v1 = APIRouter(responses={"default": {"model": Problem, "description": "A problem (RFC 9457)"}})
+    for part in (objects, jobs, poses):
+        v1.include_router(part.router)
+    app.include_router(v1, prefix="/v1")
+    app.include_router(v1, include_in_schema=False)
+    app.include_router(health.router)
+    app.include_router(health.router, prefix="/v1", include_in_schema=False)
+    return app
+
+
+def _open(settings: ServiceSettings) -> Context:
+    settings.objects.mkdir(parents=True, exist_ok=True)
+    settings.incoming.mkdir(exist_ok=True)
+    for leftover in settings.incoming.iterdir():  # of a process that died; others may be receiving right now
+        if leftover.stat().st_mtime < time.time() - 86400:
+            shutil.rmtree(leftover, ignore_errors=True)
+    pipeline: Pipeline = load(settings.pipeline)
+    store = JobStore(Database(settings.database), pipeline.names)
+    broker = celery_app(settings.broker_url)
+    return Context(settings, pipeline, store, broker, Mailbox(broker))

@@ -1,0 +1,36 @@
+"""What the routes share: settings, job rows, the way to the workers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from celery import Celery
+from fastapi import Depends, Request
+
+from service.settings import ServiceSettings
+from workers.jobs import JobStore
+from workers.pipeline import Pipeline
+from workers.queue import Mailbox
+
+
+@dataclass(frozen=True)
+class Context:
+    settings: ServiceSettings
+    pipeline: Pipeline
+    store: JobStore
+    broker: Celery
+    mailbox: Mailbox
+
+    @property
+    def heartbeat_s(self) -> float:
+        """A worker that has been silent for longer counts as gone."""
+        return max(10.0, 5 * self.settings.beat_s)
+
+
+def _context(request: Request) -> Context:
+    context: Context = request.app.state.context
+    return context
+
+
+Ctx = Annotated[Context, Depends(_context)]

@@ -1,0 +1,56 @@
+"""Is it alive, is it ready, what is it?"""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import APIRouter, Response
+from sqlalchemy.exc import SQLAlchemyError
+
+from service.context import Context, Ctx
+from service.schemas import EstimateOptions, OnboardOptions
+from workers.queue import CPU, ESTIMATE
+
+router = APIRouter(tags=["service"])
+
+
+@router.get("/healthz")
+def healthz() -> dict[str, str]:
+    """The process answers. Never asks a worker or a GPU."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz")
+def readyz(response: Response, context: Ctx) -> dict[str, Any]:
+    """200 once the database, the storage and a live worker of each queue are there; else 503 with what is missing."""
+    checks = _checks(context)
+    ready = all(checks.values())
+    if not ready:
+        response.status_code = 503
+    return {"status": "ready" if ready else "not ready", "checks": checks}
+
+
+@router.get("/info")
+def info(context: Ctx) -> dict[str, Any]:
+    """Limits, stages, profiles, the schema of the options."""
+    limits = {name: value for name, value in context.settings.model_dump().items() if name.startswith(("max_", "default_"))}
+    return {
+        "name": "snap6d",
+        "version": version("snap6d"),
+        "stages": list(context.pipeline.names),
+        "profiles": list(context.pipeline.profile_names),
+        "limits": limits,
+        "options": {"onboard": OnboardOptions.model_json_schema(), "estimate": EstimateOptions.model_json_schema()},
+    }
+
+
+def _checks(context: Context) -> dict[str, bool]:
+    try:
+        live = context.store.live_queues(context.heartbeat_s)
+        database = True
+    except SQLAlchemyError:
+        live, database = set(), False
+    storage = os.access(context.settings.objects, os.W_OK) and os.access(context.settings.incoming, os.W_OK)
+    return {"database": database, "storage": storage, "worker_onboard": CPU in live, "worker_estimate": ESTIMATE in live}

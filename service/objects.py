@@ -1,0 +1,98 @@
+"""Objects: photos in, artifacts out."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse
+
+from service.captures import accept
+from service.context import Ctx
+from service.schemas import Accepted, Artifact, Job, Object, OnboardOptions
+from service.uploads import incoming, receive
+from workers.jobs import NotFound
+
+router = APIRouter(tags=["objects"])
+
+ARTIFACTS = (
+    "mesh.ply",
+    "mesh.glb",
+    "board_from_obj.json",
+    "report.json",
+    "sfm/lens.json",
+    "scale/scale.json",
+    "scale/views.json",
+    "validation/accuracy.json",
+)
+ARTIFACT_PATTERNS = ("surface/*.png", "surface/*.jpg", "masks/**/*.png", "validation/*.png", "validation/*.jpg", "logs/*.log")
+
+_files = {"type": "array", "items": {"type": "string", "format": "binary"}}
+FORM: dict[str, Any] = {
+    "type": "object",
+    "required": ["photos"],
+    "properties": {
+        "photos": {**_files, "description": "photos, or one zip of them"},
+        "masks": {**_files, "description": "white on the object; named like their photos"},
+        "depth": {**_files, "description": "16-bit PNG registered to the photos and named like them"},
+        "options": {"type": "string", "contentMediaType": "application/json", "contentSchema": OnboardOptions.model_json_schema()},
+    },
+}
+
+
+@router.post(
+    "/objects", status_code=202, openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM}}}}
+)
+async def create_object(request: Request, response: Response, context: Ctx) -> Accepted:
+    """Uploads the photos of an object and starts its onboarding. The answer's Location is the job to follow."""
+    with incoming(context.settings) as folder:
+        form = await receive(request, folder, context.settings)
+        job = await run_in_threadpool(accept, context, form, folder)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return Accepted(id=job.object_id, job=Job.of(job))
+
+
+@router.get("/objects")
+def list_objects(context: Ctx) -> list[Object]:
+    return [Object.of(row) for row in context.store.objects()]
+
+
+@router.get("/objects/{object_id}")
+def get_object(object_id: str, context: Ctx) -> Object:
+    return Object.of(context.store.object(object_id))
+
+
+@router.delete("/objects/{object_id}", status_code=204)
+def delete_object(object_id: str, context: Ctx) -> None:
+    """Removes the object, its photos and everything made from them. Not while a job works on it."""
+    context.store.delete(object_id)
+    shutil.rmtree(context.settings.objects / object_id, ignore_errors=True)
+
+
+@router.get("/objects/{object_id}/artifacts")
+def list_artifacts(object_id: str, context: Ctx) -> list[Artifact]:
+    """What has been made so far."""
+    context.store.object(object_id)
+    base = f"/v1/objects/{object_id}/artifacts"
+    files = _artifacts(context.settings.objects / object_id)
+    return [Artifact(name=name, bytes=path.stat().st_size, href=f"{base}/{name}") for name, path in files.items()]
+
+
+@router.get("/objects/{object_id}/artifacts/{name:path}", response_class=FileResponse)
+def get_artifact(object_id: str, name: str, context: Ctx) -> FileResponse:
+    """One file; byte ranges and ETag are understood."""
+    context.store.object(object_id)
+    # Looked up among the files that exist: a name is never made into a path.
+    path = _artifacts(context.settings.objects / object_id).get(name)
+    if path is None:
+        raise NotFound(f"object {object_id} has no artifact {name!r}", try_next=f"GET /v1/objects/{object_id}/artifacts lists them")
+    return FileResponse(path, filename=path.name)
+
+
+def _artifacts(object_dir: Path) -> dict[str, Path]:
+    fixed = [object_dir / name for name in ARTIFACTS if (object_dir / name).is_file()]
+    found = [path for pattern in ARTIFACT_PATTERNS for path in sorted(object_dir.glob(pattern))]
+    return {path.relative_to(object_dir).as_posix(): path for path in fixed + found}

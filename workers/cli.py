@@ -1,0 +1,213 @@
+"""`snap6d`: onboard an object from photos, estimate its pose in images, serve both."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from reconstruction.errors import InputError, PipelineError
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Photos of an object in, metric 6-D poses out."
+)
+_err = Console(stderr=True, soft_wrap=True)
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="JSON lines for programs, on standard output.")]
+
+
+@contextmanager
+def _taught_errors(as_json: bool = False) -> Iterator[None]:
+    """A PipelineError is said in one line, exit status 2; Ctrl-C says how to go on, 130. Only defects show a traceback."""
+    try:
+        yield
+    except PipelineError as error:
+        if as_json:
+            from workers.failures import error_to_json
+
+            print(json.dumps({"error": error_to_json(error)}), flush=True)
+        advice = f" → {escape(error.try_next)}" if error.try_next else ""
+        _err.print(f"[bold red]error[/] \\[{error.code}]: {escape(error.what)}{advice}", highlight=False)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        _err.print("stopped; finished stages are kept (--resume goes on)")
+        raise typer.Exit(130) from None
+
+
+@app.command()
+def onboard(
+    photos: Annotated[Path, typer.Argument(help="Folder of about 100 sharp photos from all sides.")],
+    out: Annotated[Path, typer.Option(help="The object's folder, to be made.")],
+    profile: Annotated[str, typer.Option(help="preview (minutes), standard, or full (wants a GPU).")] = "standard",
+    box: Annotated[str | None, typer.Option(metavar="PHOTO:x0,y0,x1,y1", help="The object's box in any one photo.")] = None,
+    point: Annotated[str | None, typer.Option(metavar="PHOTO:x,y", help="Or a point on it.")] = None,
+    board: Annotated[Path | None, typer.Option(metavar="BOARD_JSON", help="Scale: layout of a printed tag board (mm).")] = None,
+    tags: Annotated[str | None, typer.Option(metavar="tag36h11:50mm", help="Scale: loose tags of one size.")] = None,
+    depth: Annotated[Path | None, typer.Option(metavar="DIR", help="Scale: 16-bit depth in mm, named like the photos.")] = None,
+    known_length: Annotated[str | None, typer.Option(metavar="LENGTH", help="Scale: height:0.191m, or PHOTO:x0,y0:x1,y1:0.05m.")] = None,
+    masks: Annotated[Path | None, typer.Option(metavar="DIR", help="Your own masks, named like the photos.")] = None,
+    cameras: Annotated[Path | None, typer.Option(metavar="FILE", help="Known intrinsics, JSON.")] = None,
+    sam_checkpoint: Annotated[Path | None, typer.Option(metavar="FILE", help="Mask with Segment Anything.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished stage.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Photos of an object -> its mesh and its pose model."""
+    with _taught_errors(as_json):
+        from reconstruction.capture import Capture
+        from workers import options
+        from workers.console import Bars, JsonLines
+        from workers.onboard import prepare
+        from workers.pipeline import PIPELINE, Recipe, load, run_pipeline
+        from workers.settings import Settings
+
+        if sum(source is not None for source in (board, tags, depth, known_length)) > 1:
+            raise InputError("more than one source of scale was given", try_next="give one of --board, --tags, --depth, --known-length")
+        target = Settings().pipeline
+        if profile not in load(target).profile_names:
+            raise InputError(f"there is no profile {profile!r}", try_next=f"choose one of {', '.join(PIPELINE.profile_names)}")
+        request = Capture(
+            name=out.name,
+            prompt=options.prompt(box, point),
+            scale=options.scale(board, tags, known_length),
+            cameras=options.cameras(cameras) if cameras else None,
+        )
+        changes = {"masks": {"masker": "sam", "sam_checkpoint": str(sam_checkpoint.resolve())}} if sam_checkpoint else {}
+        prepare(photos, out, request, masks=masks, depth=depth, resume=resume)
+        with JsonLines() if as_json else Bars(_err) as report:
+            run_pipeline(out, Recipe(profile, changes, target), report)
+        if as_json:
+            print(json.dumps({"out": str(out), "report": str(out / "report.json")}))
+        else:
+            _err.print(f"[green]done[/]: {out}/mesh.glb, {out}/report.json. Next: snap6d estimate {out} IMAGE --K fx,fy,cx,cy")
+
+
+@app.command()
+def estimate(
+    object_dir: Annotated[Path, typer.Argument(help="An onboarded object's folder.")],
+    images: Annotated[list[Path], typer.Argument(help="Images, or folders of them.")],
+    k: Annotated[str | None, typer.Option("--K", metavar="fx,fy,cx,cy", help="In pixels. Without it: EXIF, else a guess.")] = None,
+    dist: Annotated[str | None, typer.Option(metavar="k1,k2,p1,p2[,k3]", help="Lens distortion, as OpenCV has it.")] = None,
+    box: Annotated[str | None, typer.Option(metavar="x0,y0,x1,y1", help="The object's box, in every image.")] = None,
+    boxes: Annotated[Path | None, typer.Option(metavar="FILE", help='{"stem": [x0, y0, x1, y1], ...}')] = None,
+    depth: Annotated[Path | None, typer.Option(metavar="PATH", help="Depth image (16-bit, mm), or a folder of them.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="poses.jsonl", help="A line a frame.")] = None,
+    draw: Annotated[Path | None, typer.Option(metavar="DIR", help="Overlays.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Images -> the object's pose in each: cam_from_obj, OpenCV camera, metres. A frame where it is not found has no line."""
+    with _taught_errors(as_json):
+        from workers import batch, options
+
+        if box and boxes:
+            raise InputError("both --box and --boxes were given", try_next="give one of them")
+        request = batch.Request(
+            options.numbers(k, (4, 9), "1511.2,1511.2,960,540 (fx,fy,cx,cy in pixels)") if k else None,
+            options.numbers(dist, (4, 5), "-0.12,0.03,0,0 (k1,k2,p1,p2[,k3])") if dist else (),
+            options.box(box) if box else None,
+            options.boxes_file(boxes) if boxes else None,
+            depth,
+            draw,
+        )
+        _estimate(object_dir, batch.collect_images(images), request, out, as_json)
+
+
+def _estimate(object_dir: Path, images: list[Path], request: Any, out: Path | None, as_json: bool) -> None:
+    from workers import batch
+    from workers.pipeline import PIPELINE, load
+
+    lines = []
+    for result in batch.estimate_images(load(PIPELINE.estimator).load(object_dir), images, request):
+        line = result.line()
+        if line:
+            lines.append(line)
+        if as_json or out is None:
+            print(json.dumps(line or {"frame": result.path.stem, "poses": []}), flush=True)
+        if not as_json:
+            verdict = f"score {line['score']:.2f}" if line else "not found"
+            camera = "" if result.frame.camera_source == "given" else f", focal length {result.frame.camera_source}"
+            _err.print(f"{result.path.name}: {verdict} ({result.milliseconds:.0f} ms{camera})", highlight=False)
+    if out:
+        batch.write_lines(out, lines)
+        _err.print(f"{len(lines)} of {len(images)} found, in {out}")
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 takes any free one.")] = 8000,
+    data: Annotated[Path | None, typer.Option(help="Folder of everything that lasts.")] = None,
+    allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Let other machines in, without keys.")] = False,
+) -> None:
+    """The HTTP service with all it needs; Ctrl-C stops it, and what was running goes on at the next start."""
+    with _taught_errors():
+        from workers import embedded
+        from workers.settings import Settings
+
+        settings = Settings() if data is None else Settings(data=data)
+        try:
+            embedded.serve(settings, host, port, allow_remote, lambda text: print(text, flush=True))
+        except KeyboardInterrupt:
+            print("stopped")
+
+
+@app.command()
+def status(
+    data: Annotated[Path | None, typer.Option(help="The service's data folder.")] = None,
+    url: Annotated[str | None, typer.Option(help="Or its address, such as http://127.0.0.1:8000.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """The jobs of a service: how far they are."""
+    with _taught_errors(as_json):
+        from workers.console import jobs_table
+
+        jobs = _jobs_at(url) if url else _jobs_in(data)
+        if as_json:
+            for job in jobs:
+                print(json.dumps(job))
+        else:
+            Console().print(jobs_table(jobs) if jobs else "no jobs yet")
+
+
+def _jobs_at(url: str) -> list[dict[str, Any]]:
+    import httpx
+
+    try:
+        answer = httpx.get(f"{url.rstrip('/')}/v1/jobs", timeout=10).raise_for_status()
+    except httpx.HTTPError as error:
+        raise InputError(f"{url} does not answer ({error})", try_next="check the address, or start it with snap6d serve") from error
+    jobs: list[dict[str, Any]] = answer.json()
+    return jobs
+
+
+def _jobs_in(data: Path | None) -> list[dict[str, Any]]:
+    from dataclasses import asdict
+
+    from workers.jobs import JobStore
+    from workers.pipeline import load
+    from workers.settings import Settings
+    from workers.tables import Database
+
+    settings = Settings() if data is None else Settings(data=data)
+    if not settings.database_url and not (settings.data / "snap6d.sqlite").exists():
+        raise InputError(f"{settings.data} holds no service data", try_next="name the folder by --data, or the service by --url")
+    return [asdict(job) for job in JobStore(Database(settings.database), load(settings.pipeline).names).jobs()]
+
+
+@app.command()
+def demo(out: Annotated[Path, typer.Option(help="Folder for pictures and report.json.")] = Path("runs/demo")) -> None:
+    """Renders a capture, onboards it through the service, estimates held-out images, shows the result."""
+    with _taught_errors():
+        from workers.demo import run_demo
+
+        run_demo(out=out)
+
+
+if __name__ == "__main__":
+    sys.exit(app())

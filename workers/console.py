@@ -1,0 +1,100 @@
+"""What the command line shows: progress bars for people, JSON lines for programs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from workers.failures import error_to_json
+from workers.pipeline import StageEvent
+
+MARKS = {"succeeded": "[green]✓[/]", "skipped": "[green]✓[/]", "failed": "[red]✗[/]"}
+
+
+class Reporter(Protocol):
+    """Shows the events of a run."""
+
+    def __call__(self, event: StageEvent) -> None: ...
+
+    def __enter__(self) -> Reporter: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+class JsonLines:
+    """One line an event on standard output."""
+
+    def __call__(self, event: StageEvent) -> None:
+        document = {k: v for k, v in event.__dict__.items() if v not in (None, "", {}) and k != "error"}
+        if event.error:
+            document["error"] = error_to_json(event.error)
+        print(json.dumps(document), flush=True)
+
+    def __enter__(self) -> JsonLines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class Bars:
+    """A bar a stage: name, step, time spent, time left."""
+
+    def __init__(self, console: Console) -> None:
+        columns = (
+            TextColumn("{task.fields[mark]} {task.description:<15}"),
+            BarColumn(bar_width=32),
+            TextColumn("{task.fields[count]:>13}"),
+        )
+        self._progress = Progress(*columns, TimeElapsedColumn(), TextColumn("{task.fields[note]}"), console=console)
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Bars:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, event: StageEvent) -> None:
+        if event.stage not in self._tasks:
+            self._tasks[event.stage] = self._progress.add_task(event.stage, total=None, mark="[yellow]·[/]", count="", note="")
+        task = self._tasks[event.stage]
+        if event.kind == "progress" and event.steps:
+            left = f"[cyan]{_duration(event.eta_s)} left[/]  " if event.eta_s is not None else ""
+            count = f"{event.step}/{event.steps}"
+            self._progress.update(task, total=event.steps, completed=event.step, count=count, note=f"{left}[dim]{event.message}[/]")
+        elif event.kind in MARKS:
+            note = {"skipped": "[dim]done before[/]", "failed": "[red]failed[/]"}.get(event.kind, f"[dim]{summary(event.quality)}[/]")
+            if event.kind == "failed":
+                self._progress.update(task, mark=MARKS["failed"], note=note)
+            else:
+                self._progress.update(task, mark=MARKS[event.kind], total=1, completed=1, count="", note=note)
+            self._progress.stop_task(task)
+
+
+def summary(quality: dict[str, Any], most: int = 4) -> str:
+    """The first few numbers of a stage's quality, in short."""
+    plain = [(k, v) for k, v in quality.items() if isinstance(v, int | float | str) and not isinstance(v, bool)]
+    return "  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in plain[:most])
+
+
+def jobs_table(jobs: list[dict[str, Any]]) -> Table:
+    """Jobs as the API's JSON, newest first."""
+    table = Table("job", "object", "status", "progress", "stage", box=None, header_style="bold")
+    for job in jobs:
+        stage = job["stage"] or {}
+        left = f", {_duration(stage['eta_s'])} left" if stage.get("eta_s") is not None else ""
+        where = f"{stage['name']} {stage['index'] + 1}/{stage['count']}{left}" if stage else ""
+        note = job["error"]["what"] if job["error"] else where
+        table.add_row(job["id"], job["object_id"], job["status"], f"{job['progress']:.0%}", note)
+    return table
+
+
+def _duration(seconds: float | None) -> str:
+    minutes, rest = divmod(round(seconds or 0), 60)
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

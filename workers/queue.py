@@ -1,0 +1,126 @@
+"""The broker: wake-ups for onboarding, questions and answers for estimates. JSON only; imports no torch.
+
+Nothing here is needed for a job to be done, only for it to be done soon: a wake-up that is lost is sent again by the next
+worker that looks for due jobs. An estimate that is lost is answered by its deadline.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import kombu
+from celery import Celery
+from kombu.mixins import ConsumerMixin
+
+from reconstruction.errors import PipelineError
+
+CPU, ESTIMATE = "cpu", "estimate"
+ONBOARD_TASK, ESTIMATE_TASK = "snap6d.onboard", "snap6d.estimate"
+_log = logging.getLogger(__name__)
+
+
+class NoBroker(PipelineError):
+    code = "no-broker"
+    retryable = True
+
+
+def socket_url(socket: Path) -> str:
+    """The broker URL of a Redis that listens on a unix socket."""
+    return f"redis+socket://{socket}"
+
+
+def celery_app(broker_url: str) -> Celery:
+    """Messages are wake-ups: acknowledged early, never stored as results."""
+    app = Celery("snap6d", broker=broker_url)
+    app.conf.update(
+        accept_content=["json"],
+        task_serializer="json",
+        task_ignore_result=True,
+        task_default_queue=CPU,
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        worker_enable_remote_control=False,
+        broker_connection_retry_on_startup=True,
+        broker_transport_options={"socket_connect_timeout": 5},
+    )
+    return app
+
+
+def send(app: Celery, task: str, queue: str, argument: Any, expires_s: float) -> None:
+    """Raises NoBroker where the broker can't be reached."""
+    try:
+        app.send_task(task, args=[argument], queue=queue, expires=expires_s, retry=False)
+    except Exception as error:  # each transport has exceptions of its own
+        raise NoBroker(f"the message broker does not answer ({error})", try_next="try again in a moment, or restart the service") from error
+
+
+def wake(app: Celery, job_id: str) -> None:
+    """Says "look at this job" to a worker. Silent when the broker is down: workers look for due jobs by themselves."""
+    try:
+        send(app, ONBOARD_TASK, CPU, job_id, expires_s=3600)
+    except NoBroker as error:
+        _log.warning("job %s waits for a worker to look for it: %s", job_id, error)
+
+
+class Mailbox:
+    """Asks the estimate workers. One reply queue and one listening thread a process; answers are matched by id."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._waiting: dict[str, Future[dict[str, Any]]] = {}
+        self._listener = _Listener(app.connection_for_read(), self._deliver)
+        threading.Thread(target=self._listener.run, name="mailbox", daemon=True).start()
+
+    @property
+    def waiting(self) -> int:
+        """Questions without an answer so far."""
+        return len(self._waiting)
+
+    def ask(self, question: dict[str, Any], deadline_s: float) -> Future[dict[str, Any]]:
+        """Sends the question; the future holds the answer as sent by the worker. Forget it with `drop` when it is too late."""
+        key = uuid.uuid4().hex
+        future: Future[dict[str, Any]] = Future()
+        self._waiting[key] = future
+        future.add_done_callback(lambda _: self._waiting.pop(key, None))
+        envelope = {"question": question, "reply_to": self._listener.queue.name, "key": key, "deadline": time.time() + deadline_s}
+        try:
+            send(self._app, ESTIMATE_TASK, ESTIMATE, envelope, expires_s=deadline_s)
+        except NoBroker:
+            future.cancel()
+            raise
+        return future
+
+    def close(self) -> None:
+        self._listener.should_stop = True
+
+    def _deliver(self, key: str, answer: dict[str, Any]) -> None:
+        future = self._waiting.get(key)
+        if future is not None and future.set_running_or_notify_cancel():
+            future.set_result(answer)
+
+
+def reply(app: Celery, envelope: dict[str, Any], answer: dict[str, Any]) -> None:
+    """The worker's answer to an envelope of `Mailbox.ask`."""
+    with app.producer_or_acquire() as producer:
+        producer.publish(answer, exchange="", routing_key=envelope["reply_to"], correlation_id=envelope["key"], serializer="json")
+
+
+class _Listener(ConsumerMixin):  # type: ignore[misc]  # untyped library
+    """Reconnects by itself; `should_stop` ends it within a second."""
+
+    def __init__(self, connection: kombu.Connection, deliver: Any) -> None:
+        self.connection = connection
+        self.queue = kombu.Queue(f"reply.{uuid.uuid4().hex}", exchange="", routing_key="", auto_delete=True, durable=False)
+        self._deliver = deliver
+
+    def get_consumers(self, consumer: Any, channel: Any) -> list[Any]:
+        return [consumer([self.queue], accept=["json"], callbacks=[self._receive], no_ack=True)]
+
+    def _receive(self, body: dict[str, Any], message: Any) -> None:
+        self._deliver(message.properties.get("correlation_id", ""), body)

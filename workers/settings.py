@@ -1,0 +1,55 @@
+"""Settings of the service's processes: environment variables SNAP6D_*, each with a default that needs nothing installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What every process needs to know. Imports no torch, and stays that way."""
+
+    model_config = SettingsConfigDict(env_prefix="SNAP6D_", extra="ignore")
+
+    data: Path = Path("snap6d-data")
+    """Folder of everything that lasts: objects, uploads, the default database."""
+
+    database_url: str = ""
+    """SQLAlchemy URL of the jobs; empty: a SQLite file in `data`."""
+
+    broker_url: str = ""
+    """Celery broker URL; empty: `snap6d serve` starts a Redis of its own on a unix socket."""
+
+    pipeline: str = "workers.pipeline:PIPELINE"
+    """`module:attribute` of the Pipeline to run. Another one replaces the stages: engine tests do, a user rarely wants to."""
+
+    beat_s: float = 2.0
+    """Seconds between a worker's signs of life, and between its looks for jobs that nobody works on."""
+
+    lease_s: float = 30.0
+    """A job whose worker has not beaten for this long is given to another."""
+
+    max_attempts: int = 3
+    """How often a crashed stage is tried before its job fails."""
+
+    estimators_kept: int = 4
+    """Objects that an estimate worker keeps in memory."""
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{self.data.resolve() / 'snap6d.sqlite'}"
+
+    @property
+    def objects(self) -> Path:
+        return self.data / "objects"
+
+    @property
+    def incoming(self) -> Path:
+        """Uploads on their way in. In `data`, so that accepting one is a rename."""
+        return self.data / "incoming"
+
+    def environment(self) -> dict[str, str]:
+        """The variables that give a child process these very settings."""
+        values = {**self.model_dump(mode="json"), "data": str(self.data.resolve())}
+        return {f"SNAP6D_{name.upper()}": str(value) for name, value in values.items()}

@@ -1,0 +1,122 @@
+"""The tables, and the engine that treats SQLite and PostgreSQL alike. Times are seconds since 1970 (UTC)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import JSON, Column, Connection, Engine, Float, ForeignKey, Index, Integer, MetaData, String, Table, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
+
+from reconstruction.errors import StorageError
+
+METADATA = MetaData()
+
+OBJECTS = Table(
+    "objects",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("state", String, nullable=False),  # draft, onboarding, ready, failed
+    Column("photos", Integer, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+)
+
+JOBS = Table(
+    "jobs",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("object_id", String, ForeignKey("objects.id", ondelete="CASCADE"), nullable=False),
+    Column("profile", String, nullable=False),
+    Column("overrides", JSON, nullable=False),
+    Column("status", String, nullable=False),  # queued, running, canceling, succeeded, failed, canceled
+    Column("progress", Float, nullable=False, default=0.0),
+    Column("stage", JSON),  # the running stage: name, index, count, step, steps, message, eta_s
+    Column("error", JSON),
+    Column("round", Integer, nullable=False, default=1),  # counts resumes: each gives a stage its attempts anew
+    Column("token", Integer, nullable=False, default=0),  # counts claims: a writer with an older one is refused
+    Column("worker", String),
+    Column("lease_until", Float, nullable=False, default=0.0),
+    Column("created_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("finished_at", Float),
+    Column("updated_at", Float, nullable=False),
+    Index("jobs_by_status", "status", "lease_until"),
+    Index("jobs_by_object", "object_id"),
+)
+
+ATTEMPTS = Table(
+    "attempts",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("job_id", String, ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("stage", String, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("status", String, nullable=False),  # running, succeeded, skipped, failed, abandoned (worker died), interrupted (worker left)
+    Column("seconds", Float),
+    Column("quality", JSON),
+    Column("error", JSON),
+    Column("started_at", Float, nullable=False),
+    Column("finished_at", Float),
+)
+
+WORKERS = Table(
+    "workers",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("queue", String, nullable=False),
+    Column("seen_at", Float, nullable=False),
+)
+
+
+class Database:
+    """`read()` and `write()` transactions. A write takes SQLite's lock at its start, so it never fails half-way for want of it."""
+
+    def __init__(self, url: str) -> None:
+        """Opens the database and creates missing tables. Raises StorageError where it can't be reached."""
+        if make_url(url).get_backend_name() == "sqlite":
+            self._reader = _sqlite(url)
+        else:
+            self._reader = create_engine(url, pool_pre_ping=True)
+        self._writer = self._reader.execution_options(begin="BEGIN IMMEDIATE")  # heard by _sqlite alone
+        try:
+            with self.write() as db:
+                METADATA.create_all(db)
+        except OperationalError as error:
+            raise StorageError(
+                f"the database can't be opened ({error.orig})", try_next="check SNAP6D_DATABASE_URL or SNAP6D_DATA"
+            ) from error
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        with self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        with self._writer.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        self._reader.dispose()
+
+
+def _sqlite(url: str) -> Engine:
+    Path(make_url(url).database or ".").parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url)
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # the driver would begin transactions by rules of its own
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+
+    return engine

@@ -1,0 +1,142 @@
+"""The Celery worker: `python -m workers.tasks cpu|estimate`. Threads, never fork: torch does not survive a fork.
+
+A beating thread in each worker says that it is alive and, in an idle onboarding worker, looks for jobs that nobody works on:
+so a lost message loses nothing, and a doubled one changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+from typing import Any
+
+from celery import signals
+
+from reconstruction.errors import PipelineError
+from workers import queue
+from workers.claims import Claim, ClaimStore, LeaseLost
+from workers.estimating import Estimators, answer
+from workers.failures import Canceled, StageDefect
+from workers.pipeline import Pipeline, StageEvent, load, run_pipeline
+from workers.settings import Settings
+from workers.tables import Database
+
+_log = logging.getLogger("snap6d")
+
+
+class Worker:
+    """Serves one queue, one message at a time."""
+
+    def __init__(self, settings: Settings, queue_name: str) -> None:
+        pipeline: Pipeline = load(settings.pipeline)
+        self._settings, self._queue_name = settings, queue_name
+        self._name = f"{queue_name}@{socket.gethostname()}-{os.getpid()}"
+        self._claims = ClaimStore(Database(settings.database), settings.pipeline, settings.lease_s, settings.max_attempts)
+        self._estimators = Estimators(pipeline.estimator, settings.estimators_kept)
+        self._stopping, self._busy = threading.Event(), threading.Event()
+        self._app = queue.celery_app(settings.broker_url)
+        if queue_name == queue.ESTIMATE:
+            load(pipeline.estimator)  # imports torch now, so that the first question need not wait for it
+            self._app.task(name=queue.ESTIMATE_TASK)(self.estimate)
+        else:
+            self._app.task(name=queue.ONBOARD_TASK)(self.onboard)
+
+    def run(self) -> None:
+        """Until a TERM: a running stage is stopped and its job given back, an estimate is finished."""
+        signals.worker_shutting_down.connect(self._stop, weak=False)
+        threading.Thread(target=self._beat, name="beat", daemon=True).start()
+        quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=WARNING"]
+        names = [f"--queues={self._queue_name}", f"--hostname={self._name}"]
+        self._app.worker_main(["worker", "--pool=threads", "--concurrency=1", *names, *quiet])
+
+    def onboard(self, job_id: str) -> None:
+        """Claims the job and runs what is left of its pipeline. Does nothing where someone else has it."""
+        claim = None if self._stopping.is_set() else self._claims.claim(job_id, self._name)
+        if claim is None:
+            return
+        self._busy.set()
+        try:
+            self._work_on(claim)
+        except LeaseLost as error:
+            _log.warning("%s", error)
+        finally:
+            self._busy.clear()
+
+    def estimate(self, envelope: dict[str, Any]) -> None:
+        """Answers one question, unless nobody waits for the answer any more."""
+        if time.time() > envelope["deadline"]:
+            return
+        try:
+            document = answer(self._estimators, self._settings, envelope["question"])
+        except Exception as error:
+            _log.exception("estimate")
+            what = f"the estimate stopped with {type(error).__name__}: {error}"
+            document = {"error": {"code": "internal-error", "what": what, "try_next": "see the worker's log"}}
+        queue.reply(self._app, envelope, document)
+
+    def _work_on(self, claim: Claim) -> None:
+        """Ends with the job succeeded, failed, canceled, or given back because this worker is leaving."""
+        watch = _Watch(self._claims, claim, self._stopping, self._settings.lease_s)
+        object_dir = self._settings.objects / claim.object_id
+        try:
+            run_pipeline(object_dir, claim.recipe, watch.record, watch.should_cancel, self._settings.max_attempts)
+        except LeaseLost:
+            raise
+        except Canceled as error:
+            if watch.canceling:
+                self._claims.finish(claim, "canceled", error)
+            else:
+                self._claims.release(claim)
+        except PipelineError as error:
+            self._claims.finish(claim, "failed", error)
+        except Exception as error:
+            _log.exception("job %s", claim.job_id)
+            self._claims.finish(claim, "failed", StageDefect(f"the onboarding stopped with {type(error).__name__}: {error}"))
+        else:
+            self._claims.finish(claim, "succeeded")
+
+    def _beat(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._claims.worker_beat(self._name, self._queue_name)
+                if self._queue_name == queue.CPU and not self._busy.is_set():
+                    for job_id in self._claims.due()[:1]:
+                        queue.wake(self._app, job_id)
+            except Exception:  # the next beat may find the database again
+                _log.exception("beat")
+            self._stopping.wait(self._settings.beat_s)
+
+    def _stop(self, **_: Any) -> None:
+        self._stopping.set()
+
+
+class _Watch:
+    """Between a running pipeline and its row: keeps the lease, asks for cancellation, writes progress at most once a second."""
+
+    def __init__(self, claims: ClaimStore, claim: Claim, stopping: threading.Event, lease_s: float) -> None:
+        self._claims, self._claim, self._stopping = claims, claim, stopping
+        self._every_s = min(1.0, lease_s / 5)
+        self._beaten = self._written = 0.0
+        self.canceling = False
+
+    def should_cancel(self) -> bool:
+        now = time.monotonic()
+        if now - self._beaten > self._every_s:
+            self.canceling = self._claims.beat(self._claim)
+            self._beaten = now
+        return self.canceling or self._stopping.is_set()
+
+    def record(self, event: StageEvent) -> None:
+        now = time.monotonic()
+        if event.kind != "progress" or now - self._written > self._every_s:
+            self._claims.record(self._claim, event)
+            self._written = now
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    Worker(Settings(), sys.argv[1]).run()
