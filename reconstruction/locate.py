@@ -1,0 +1,249 @@
+"""Where the object is: one box or point in one photo, or none, lifted to 3-D; then a prompt for every photo."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from reconstruction.capture import Box, Capture, Prompt, SingleTag, TagBoard
+from reconstruction.errors import PromptError
+from reconstruction.lenses import PhotoLens, load_lenses
+from reconstruction.scene import RigidTransform, View
+from reconstruction.scene.transforms import rotation_between
+from reconstruction.scene.view import load_views
+from reconstruction.sparse import SparsePoints
+from reconstruction.stage import Quality, Stage, StageContext
+from reconstruction.support import SupportPlane, camera_centres, looked_at, plane_from_points, plane_from_tags
+from reconstruction.tags import Tags, find_tags
+
+
+@dataclass(frozen=True)
+class LocateConfig:
+    """Lengths are shares of the object's rough size (with a prompt), else of the cameras' distance.
+
+    `linkage`: points closer than this belong together. `min_height`: what lies lower is table. `margin`: the region
+    reaches beyond the points found by this much.
+    """
+
+    linkage: float = 0.13
+    min_height: float = 0.03
+    margin: float = 0.3
+    min_points: int = 12
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class PhotoPrompt:
+    """What a segmenter is told about one view: a box, and pixels on the object."""
+
+    box: Box
+    points_px: Float[ndarray, "n 2"]
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """The box in space that holds the object, generously, in SfM units.
+
+    The region frame has z up, z = 0 on the support plane and its origin under the object. `points`: (n, 3) sparse points
+    of the object, world frame. `lower`, `upper`: corners of the box in the region frame.
+    """
+
+    region_from_world: RigidTransform
+    lower: Float[ndarray, "3"]
+    upper: Float[ndarray, "3"]
+    points: Float[ndarray, "n 3"]
+    plane_source: Literal["tags", "points"]
+
+    def prompt(self, view: View) -> PhotoPrompt | None:
+        """The region and its points as this view sees them; None where the region is out of sight."""
+        corners = np.array(list(product(*zip(self.lower, self.upper, strict=True))))
+        pixels = view.project(self.region_from_world.inverse().apply(corners))
+        pixels = pixels[np.isfinite(pixels).all(1)]
+        on_object = view.project(self.points)
+        on_object = on_object[view.camera.contains(on_object)]
+        if len(pixels) < 8 or len(on_object) == 0:
+            return None
+        size = np.array([view.camera.width, view.camera.height])
+        low, high = (pixels.min(0).clip(-0.5, size - 0.5), pixels.max(0).clip(-0.5, size - 0.5))
+        return PhotoPrompt((float(low[0]), float(low[1]), float(high[0]), float(high[1])), on_object)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "region_from_world": self.region_from_world.to_json(),
+            "lower": self.lower.tolist(),
+            "upper": self.upper.tolist(),
+            "points": self.points.tolist(),
+            "plane_source": self.plane_source,
+        }
+
+    @classmethod
+    def from_json(cls, doc: dict[str, Any]) -> Region:
+        return cls(
+            RigidTransform.from_json(doc["region_from_world"]),
+            np.array(doc["lower"]),
+            np.array(doc["upper"]),
+            np.array(doc["points"]).reshape(-1, 3),
+            doc["plane_source"],
+        )
+
+
+def locate_object(
+    views: Sequence[View], points: Float[ndarray, "n 3"], plane: SupportPlane, prompt: Prompt | None, config: LocateConfig
+) -> Region:
+    """The region of the thing that `prompt` names (pixels of the undistorted view), or that the cameras look at.
+
+    Raises PromptError where too few points stand there.
+    """
+    height = plane.height(points)
+    if prompt is None:
+        focus = looked_at(views)
+        distance = float(np.median(np.linalg.norm(camera_centres(views) - focus, axis=1)))
+        size = 0.3 * distance
+        candidates = (np.linalg.norm(points - focus, axis=1) < 0.7 * distance) & (height < distance)
+    else:
+        view = next(v for v in views if v.name == prompt.photo)
+        candidates, size = _prompted(view, points, height, prompt)
+        focus = None
+    candidates &= height > config.min_height * size
+    if candidates.sum() < config.min_points:
+        raise PromptError(
+            f"only {int(candidates.sum())} scene points stand above the table where the object should be",
+            try_next="draw the box around the whole object, or click on it, in a sharp photo; or add texture to the capture",
+        )
+    cluster = points[candidates][_largest_cluster(points[candidates], config.linkage * size, focus)]
+    if len(cluster) < config.min_points:
+        raise PromptError(
+            f"the largest thing there has only {len(cluster)} scene points",
+            try_next="draw a box around the whole object in a photo where it is large and sharp",
+        )
+    return _region_around(cluster, plane, size if prompt is not None and prompt.box else None, config)
+
+
+def _prompted(view: View, points: ndarray, height: ndarray, prompt: Prompt) -> tuple[Bool[ndarray, "n"], float]:
+    """Which points lie under the prompt, and the object's rough size: the box's longer side at their depth."""
+    pixels, depth = view.project(points), view.cam_from_world.apply(points)[:, 2]
+    if prompt.box is not None:
+        x0, y0, x1, y1 = prompt.box
+        span = max(x1 - x0, y1 - y0)
+        with np.errstate(invalid="ignore"):
+            inside = ((pixels >= (x0, y0)) & (pixels <= (x1, y1))).all(1)
+    else:
+        assert prompt.point is not None
+        span = 0.25 * max(view.camera.width, view.camera.height)
+        with np.errstate(invalid="ignore"):
+            inside = np.linalg.norm(pixels - prompt.point, axis=1) < 0.3 * span
+    if inside.sum() == 0:
+        raise PromptError(
+            f"no scene points lie under the prompt in {prompt.photo}", try_next="put it on the object, in pixels of the upright photo"
+        )
+    # The table's own points in and around the box bound the depth at which the object can stand.
+    lifted = inside & (height > 0.01 * np.median(depth[inside]))
+    reference = depth[lifted] if lifted.sum() >= 5 else depth[inside]
+    near = float(np.percentile(reference, 30))
+    size = span / view.camera.fx * near
+    if prompt.box is None:  # the whole thing under a click reaches further than the click's own neighbourhood
+        centre = np.median(points[lifted & (depth < near + 0.3 * size)], axis=0) if lifted.sum() >= 5 else np.median(points[inside], axis=0)
+        inside = np.linalg.norm(points - centre, axis=1) < size
+    return inside & (depth > 0) & (height < 2.5 * size), float(size)
+
+
+def _largest_cluster(points: Float[ndarray, "n 3"], linkage: float, focus: Float[ndarray, "3"] | None) -> Int[ndarray, "k"]:
+    """Single linkage; with a focus, near clusters count for more than far ones."""
+    pairs = cKDTree(points).query_pairs(linkage, output_type="ndarray")
+    graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(points),) * 2)
+    _, label = connected_components(graph, directed=False)
+    weight = np.bincount(label).astype(float)
+    if focus is not None:
+        centres = np.stack([np.bincount(label, points[:, k]) for k in range(3)], 1) / weight[:, None]
+        weight /= 1 + (np.linalg.norm(centres - focus, axis=1) / (4 * linkage)) ** 2
+    return np.flatnonzero(label == weight.argmax())
+
+
+def _region_around(cluster: Float[ndarray, "n 3"], plane: SupportPlane, size: float | None, config: LocateConfig) -> Region:
+    """A box around the cluster's bulk, standing on the plane. With a prompt box it is at least as large as that says."""
+    rotation = rotation_between(plane.up, np.array([0.0, 0.0, 1.0]))
+    local = cluster @ rotation.T
+    low, high = np.percentile(local, 1, axis=0), np.percentile(local, 99, axis=0)
+    foot = np.array([(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, plane.offset])
+    half = (high - low)[:2] / 2
+    top = high[2] - plane.offset
+    extent = max(2 * half.max(), top)
+    reach = config.margin * extent
+    half = np.maximum(half + reach, 0.35 * (size or 0))
+    top = max(top + reach, min(1.1 * (size or 0), 1.6 * top))
+    return Region(
+        RigidTransform(rotation, -foot),
+        np.array([-half[0], -half[1], 0.0]),
+        np.array([half[0], half[1], top]),
+        cluster,
+        plane.source,
+    )
+
+
+def undistort_prompt(prompt: Prompt | None, views: Sequence[View], lenses: dict[str, PhotoLens]) -> Prompt | None:
+    """The prompt in pixels of its view. Raises PromptError where that photo is not among the registered ones, or the box is off it."""
+    if prompt is None:
+        return None
+    name = prompt.photo.rsplit(".", 1)[0] if prompt.photo.rsplit(".", 1)[0] in lenses else prompt.photo
+    view = next((v for v in views if v.name == name), None)
+    if view is None:
+        raise PromptError(f"the photo {prompt.photo} of the prompt was not registered", try_next="draw the box in another photo")
+    lens = lenses[name]
+    given = np.array([prompt.point]) if prompt.box is None else np.reshape(prompt.box, (2, 2))
+    if not lens.camera.contains(given).all() and (prompt.box is None or not _overlaps(prompt.box, lens)):
+        raise PromptError(
+            f"the prompt lies outside the {lens.camera.width}x{lens.camera.height} photo {prompt.photo}",
+            try_next="give pixels of the upright photo as it was uploaded",
+        )
+    pixels = lens.to_view(given, view.camera)
+    if prompt.box is None:
+        return Prompt(name, point=(float(pixels[0, 0]), float(pixels[0, 1])))
+    if (pixels[1] <= pixels[0]).any():
+        raise PromptError(f"the box {prompt.box} has no area", try_next="give x0,y0,x1,y1 with x0 < x1 and y0 < y1")
+    return Prompt(name, box=(*map(float, pixels[0]), *map(float, pixels[1])))  # type: ignore[arg-type]
+
+
+def _overlaps(box: Box, lens: PhotoLens) -> bool:
+    return box[0] < lens.camera.width and box[1] < lens.camera.height and box[2] > 0 and box[3] > 0
+
+
+def find_support(views: Sequence[View], capture: Capture, points: SparsePoints, context: StageContext) -> tuple[SupportPlane, Tags]:
+    """The support plane, and the tags where the capture says that there are some."""
+    tags = Tags({}, 0.0)
+    if isinstance(capture.scale, TagBoard | SingleTag):
+        tags = find_tags(views, capture.scale.family, context.progress)
+        if isinstance(capture.scale, TagBoard):
+            tags = replace(tags, corners={k: v for k, v in tags.corners.items() if k in capture.scale.corners_mm})
+        if tags.corners:
+            return plane_from_tags(tags, views), tags
+    return plane_from_points(points.xyz, views), tags
+
+
+def run(config: LocateConfig, context: StageContext) -> Quality:
+    workspace = context.workspace
+    capture, views = Capture.load(workspace.capture), load_views(workspace.sfm_views)
+    points = SparsePoints.load(workspace.sfm_points)
+    prompt = undistort_prompt(capture.prompt, views, load_lenses(workspace.sfm_lens))
+    plane, tags = find_support(views, capture, points, context)
+    region = locate_object(views, points.xyz, plane, prompt, config)
+    tags.save(context.out / workspace.tags.name)
+    (context.out / workspace.region.name).write_text(json.dumps(region.to_json()))
+    return {
+        "points_on_object": len(region.points),
+        "tags": len(tags.corners),
+        "tag_residual_px": round(tags.residual_px, 3),
+        "plane": region.plane_source,
+    }
+
+
+LOCATE: Stage[LocateConfig] = Stage("locate", 1, ("capture", "sfm"), run)
