@@ -10,8 +10,8 @@ from reconstruction.scene import View
 
 @pytest.fixture(scope="session")
 def generated_capture(tmp_path_factory: pytest.TempPathFactory) -> GeneratedCapture:
-    """24 photos and 6 held-out ones at 480 x 360, with depth. Read-only: tests copy what they change."""
-    config = CaptureConfig(photos=24, held_out=6, width=480, height=360, depth=True)
+    """24 photos and 4 held-out ones at 480 x 360, with depth. Read-only: tests copy what they change."""
+    config = CaptureConfig(photos=24, held_out=4, width=480, height=360, depth=True)
     return render_capture(tmp_path_factory.mktemp("generated"), config)
 
 

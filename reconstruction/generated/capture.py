@@ -126,7 +126,7 @@ def render_capture(out: Path, config: CaptureConfig, progress: Progress = silent
     Mesh(mesh.vertices, mesh.faces, _vertex_colors(studio)).save(out / "truth" / "mesh.ply")
     studio.board.save(out / "board.json")
     camera, lens = make_camera(config.width, config.height)
-    jobs: list[Shot | int] = [*studio.path(config.photos), *range(config.held_out)]
+    jobs = [(False, i) for i in range(config.photos)] + [(True, i) for i in range(config.held_out)]
     rows: list[dict[str, Any]] = []
     with ProcessPoolExecutor(config.workers, get_context("spawn"), _open_studio, (mesh, config, out)) as pool:
         for done, row in enumerate(pool.map(_take, jobs), 1):
@@ -145,6 +145,7 @@ class _Darkroom:
     """What each rendering process keeps between photos."""
 
     studio: Studio
+    path: list[Shot]
     camera: LensCamera
     out: Path
     config: CaptureConfig
@@ -156,16 +157,17 @@ _darkroom: _Darkroom
 def _open_studio(mesh: Mesh, config: CaptureConfig, out: Path) -> None:
     global _darkroom
     cv2.setNumThreads(1)
-    _darkroom = _Darkroom(Studio(mesh, config.seed), LensCamera.behind(*make_camera(config.width, config.height)), out, config)
+    studio = Studio(mesh, config.seed)
+    _darkroom = _Darkroom(studio, studio.path(config.photos), LensCamera.behind(*make_camera(config.width, config.height)), out, config)
 
 
-def _take(job: Shot | int) -> dict[str, Any]:
-    """Renders one shot (or plans the held-out one with that index first), writes its files, returns its row of truth."""
+def _take(job: tuple[bool, int]) -> dict[str, Any]:
+    """Renders one shot (held out or not, its index), writes its files, returns its row of truth."""
+    held_out, index = job
     studio, camera, out = _darkroom.studio, _darkroom.camera, _darkroom.out
-    held_out = isinstance(job, int)
-    shot = studio.held_out(job, camera) if isinstance(job, int) else job
-    rng = np.random.default_rng([_darkroom.config.seed, 4, held_out, int(shot.name[-3:])])
-    scene = studio.scene(shot)
+    shot = studio.held_out(index, camera) if held_out else _darkroom.path[index]
+    rng = np.random.default_rng([_darkroom.config.seed, 4, held_out, index])
+    scene = studio.scene(shot.arrangement)
     exposure = scene.expose(camera, shot.cam_from_world, shot.light)
     folder = out / ("heldout" if held_out else "photos")
     write_photo(folder / f"{shot.name}.jpg", develop(exposure.linear, rng), quality=94)

@@ -76,7 +76,7 @@ class Scene:
         starts = np.cumsum([0] + [len(mesh.vertices) for mesh in meshes])
         faces = np.concatenate([mesh.faces + start for mesh, start in zip(meshes, starts, strict=False)])
         self.mesh = Mesh(np.concatenate([mesh.vertices for mesh in meshes]), faces.astype(np.int32))
-        self.normals = np.concatenate([mesh.vertex_normals for mesh in meshes])
+        self.normals = np.concatenate([thing.world_from_thing.rotate(thing.mesh.vertex_normals) for thing in things])
         self.face_thing = np.repeat(np.arange(len(things), dtype=np.int32), [len(mesh.faces) for mesh in meshes])
         self.wall = np.array([thing.wall for thing in things])
         self.rasterizer = CpuRasterizer(self.mesh)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
@@ -21,21 +22,28 @@ OBJECT = 0  # its place among the scene's things
 UP = np.array([0.0, 0.0, 1.0])
 
 
-@dataclass(frozen=True)
-class Shot:
-    """One photo to take: the scene's arrangement and where the camera is."""
+@dataclass(frozen=True, eq=False)
+class Arrangement:
+    """What stands where on which table. Compared by identity: shots of one arrangement share its scene."""
 
-    name: str
-    cam_from_world: RigidTransform
     world_from_obj: RigidTransform
-    light: Light
     distractors: tuple[RigidTransform, ...]
     table_seed: int
     with_board: bool = True
 
+
+@dataclass(frozen=True)
+class Shot:
+    """One photo to take."""
+
+    name: str
+    arrangement: Arrangement
+    cam_from_world: RigidTransform
+    light: Light
+
     @property
     def cam_from_obj(self) -> RigidTransform:
-        return self.cam_from_world @ self.world_from_obj
+        return self.cam_from_world @ self.arrangement.world_from_obj
 
 
 def make_camera(width: int, height: int) -> tuple[Camera, Lens]:
@@ -60,33 +68,39 @@ class Studio:
         self.sheet = self.board.print(seed)
         self.distractors = [pebble(seed + 1, np.array([0.09, 0.07, 0.065])), box(np.array([0.07, 0.055, 0.085]))]
         self.rest = standing(obj, 0.012, -0.009, 25.0)
-        self.light = lamp(35.0, 52.0)
+        self._latest: tuple[Arrangement, Scene] | None = None
 
-    def scene(self, shot: Shot) -> Scene:
-        seed = shot.table_seed
-        things = [Thing(self.obj, shot.world_from_obj, self.object_texture)]
-        for k, (mesh, pose) in enumerate(zip(self.distractors, shot.distractors, strict=True)):
-            things.append(Thing(mesh, pose, make_texture(self.seed + 20 + k, 0.025, 0.015)))
-        things += clutter(seed)
-        things += room(seed)
-        return Scene(things, self.board, self.sheet if shot.with_board else None)
+    def scene(self, arrangement: Arrangement) -> Scene:
+        if self._latest is None or self._latest[0] is not arrangement:
+            things = [Thing(self.obj, arrangement.world_from_obj, self.object_texture)]
+            for k, (mesh, pose) in enumerate(zip(self.distractors, arrangement.distractors, strict=True)):
+                things.append(Thing(mesh, pose, make_texture(self.seed + 20 + k, 0.025, 0.015)))
+            things += clutter(arrangement.table_seed) + room(arrangement.table_seed)
+            self._latest = arrangement, Scene(things, self.board, self.sheet if arrangement.with_board else None)
+        return self._latest[1]
 
     def path(self, count: int) -> list[Shot]:
-        """A hand-held walk: three rings, low to high, each all round, with wobble in height, distance, aim and roll."""
+        """A hand-held walk: rings, low to high, each all round, with wobble in height, distance, aim and roll.
+
+        Three rings, or two where few photos would leave too little overlap from one to the next.
+        """
         rng = np.random.default_rng([self.seed, 1])
-        rings = np.array_split(np.arange(count), (round(0.4 * count), round(0.76 * count)))
+        heights = ((10, 27, 0.47), (30, 46, 0.43), (50, 65, 0.41)) if count >= 36 else ((15, 30, 0.46), (38, 58, 0.42))
+        rings = np.array_split(np.arange(count), (round(0.4 * count), round(0.76 * count)) if count >= 36 else 2)
         places = (standing(self.distractors[0], 0.17, 0.16, 40.0), standing(self.distractors[1], -0.17, -0.17, 15.0))
+        arrangement = Arrangement(self.rest, places, self.seed + 100)
+        light = lamp(35.0, 52.0)
         shots = []
-        for ring, (low, high, near) in zip(rings, ((10, 27, 0.47), (30, 46, 0.43), (50, 65, 0.41)), strict=True):
+        for ring, (low, high, near) in zip(rings, heights, strict=True):
             phase = rng.uniform(0, 360)
             for k, index in enumerate(ring):
                 turn = 360 * k / len(ring)
                 elevation = (low + high) / 2 + (high - low) / 2 * np.sin(np.radians(2 * turn + phase)) + rng.normal(0, 1)
-                azimuth = turn + 40 * low + rng.normal(0, 2.5)
+                azimuth = 200 + turn + 0.6 * low + rng.normal(0, 2.5)
                 distance = near * (1 + 0.13 * np.sin(np.radians(turn - phase)) + rng.normal(0, 0.03))
                 target = self.rest.translation + rng.normal(0, 0.014, 3)
                 pose = orbit(target, azimuth, max(9.0, elevation), distance, rng.normal(0, 4))
-                shots.append(Shot(f"photo_{index:03d}", pose, self.rest, self.light, places, self.seed + 100))
+                shots.append(Shot(f"photo_{index:03d}", arrangement, pose, light))
         return shots
 
     def held_out(self, index: int, camera: LensCamera) -> Shot:
@@ -111,11 +125,12 @@ class Studio:
                 standing(mesh, rest.translation[0] + x, rest.translation[1] + y, rng.uniform(0, 360))
                 for mesh, (x, y) in zip(self.distractors, spots, strict=True)
             )
-            shot = Shot(f"test_{index:03d}", cam_from_world, rest, light, places, self.seed + 300 + index, index % 2 == 0)
+            arrangement = Arrangement(rest, places, self.seed + 300 + index, index % 2 == 0)
+            shot = Shot(f"test_{index:03d}", arrangement, cam_from_world, light)
             mask = alone.render(coarse, shot.cam_from_obj).mask
             if not mask.any() or mask[[0, -1]].any() or mask[:, [0, -1]].any():
                 continue
-            visible = (self.scene(shot).thing_seen(coarse, cam_from_world) == OBJECT).sum() / mask.sum()
+            visible = (self.scene(arrangement).thing_seen(coarse, cam_from_world) == OBJECT).sum() / mask.sum()
             if 0.55 < visible < (0.93 if crowded else 1.1):
                 return shot
 
@@ -136,6 +151,7 @@ def lamp(azimuth_deg: float, elevation_deg: float, rng: np.random.Generator | No
     return replace(light, strength=rng.uniform(0.45, 0.72), half_angle_deg=rng.uniform(1.5, 5), tint=tuple(tint.tolist()))
 
 
+@lru_cache(maxsize=1)
 def clutter(seed: int) -> list[Thing]:
     """Boxes and pebbles along the table's edge: landmarks for the cameras."""
     rng = np.random.default_rng([seed, 3])
