@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, UInt8
 from numpy import ndarray
 
 from reconstruction.masks import Guess
@@ -29,7 +29,7 @@ class GrabCutMasker:
 
     def segment(self, photo: UInt8[ndarray, "h w 3"], guess: Guess) -> Bool[ndarray, "h w"]:
         mask = np.zeros(photo.shape[:2], bool)
-        x0, y0, x1, y1 = _window(guess, photo.shape)
+        x0, y0, x1, y1 = guess.window(photo.shape)
         if x1 - x0 < 8 or y1 - y0 < 8:
             return mask
         window = np.s_[y0:y1, x0:x1]
@@ -43,13 +43,6 @@ class GrabCutMasker:
         soft = cv2.resize(cut.astype(np.float32), (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
         mask[window] = soft > 0.5
         return mask
-
-
-def _window(guess: Guess, shape: tuple[int, ...], margin: float = 0.08) -> tuple[int, int, int, int]:
-    x0, y0, x1, y1 = guess.box
-    pad = margin * max(x1 - x0, y1 - y0) + 4
-    left, top = max(0, int(x0 - pad)), max(0, int(y0 - pad))
-    return left, top, min(shape[1], int(x1 + pad) + 1), min(shape[0], int(y1 + pad) + 1)
 
 
 def _seeds(guess: Guess, window: tuple[slice, slice], size: tuple[int, int]) -> UInt8[ndarray, "h w"]:

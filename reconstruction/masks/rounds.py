@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from scipy.spatial import ConvexHull, QhullError, cKDTree
 from reconstruction.errors import MaskError
 from reconstruction.hull import Hull, carve_hull, find_bites
 from reconstruction.masks import Guess, Masker
+from reconstruction.masks.appearance import BINS, Palette, count_colors, foreign
 from reconstruction.scene import View
 from reconstruction.sparse import SparsePoints
 from reconstruction.stage import Progress, silent
@@ -77,25 +79,35 @@ def segment_views(
     progress: Progress = silent,
 ) -> Agreement:
     """Masks of all views, round by round. Raises MaskError where no round finds a common object."""
-    hull = hull_of_points(subject)
+    hull, palette = hull_of_points(subject), None
     masks: list[Mask] = []
     with ThreadPoolExecutor(threads) as pool:
         for turn, this in enumerate(rounds):
-            start = turn * len(views)
             on_object, off_object = _tell_apart(subject, hull if turn else None)
-
-            def cut(index: int, hull: Hull = hull, this: Round = this, on: ndarray = on_object, off: ndarray = off_object) -> Mask:
-                guess = make_guess(views[index], index, subject, hull, this, on, off)
-                shape = (views[index].camera.height, views[index].camera.width)
-                return np.zeros(shape, bool) if guess is None else masker.segment(views[index].photo(), guess)
-
-            masks = []
-            for mask in pool.map(cut, range(len(views))):
+            guesses = [make_guess(view, i, subject, hull, this, on_object, off_object) for i, view in enumerate(views)]
+            cut = partial(_cut_view, masker=masker, palette=palette)
+            masks, colors = [], np.zeros((BINS,) * 3)
+            for mask, counts in pool.map(cut, views, guesses):
                 masks.append(mask)
-                progress(start + len(masks), len(rounds) * len(views), f"round {turn + 1} of {len(rounds)}")
+                colors += counts
+                progress(turn * len(views) + len(masks), len(rounds) * len(views), f"round {turn + 1} of {len(rounds)}")
+            palette = Palette.of_counts(colors)
             last = turn + 1 == len(rounds)
             hull = carve_masks(views, masks, subject, resolution if last else resolution // 2, this.tolerance, 2 if last else 1)
     return Agreement(masks, hull, [judge(view, mask, hull) for view, mask in zip(views, masks, strict=True)])
+
+
+def _cut_view(view: View, guess: Guess | None, masker: Masker, palette: Palette | None) -> tuple[Mask, Float[ndarray, "b b b"]]:
+    """The view's mask, and the colours in it. What has the surroundings' colours is not surely object, however deep it lies."""
+    if guess is None:
+        return np.zeros((view.camera.height, view.camera.width), bool), np.zeros((BINS,) * 3)
+    photo = view.photo()
+    x0, y0, x1, y1 = guess.window(photo.shape)
+    window = np.s_[y0:y1, x0:x1]
+    if palette is not None:
+        guess.core[window] &= ~foreign(photo[window], ~guess.limit[window], palette)
+    mask = masker.segment(photo, guess)
+    return mask, count_colors(photo, mask & guess.likely)
 
 
 def carve_masks(views: Sequence[View], masks: Sequence[Mask], subject: Subject, resolution: int, tolerance: float, rounds: int) -> Hull:
@@ -159,7 +171,7 @@ def make_guess(
     box = (float(columns.min()), float(rows.min()), float(columns.max()), float(rows.max()))
     seen = subject.points.seen_by(index)
     pixels = [_visible(view, subject.points.xyz[seen & chosen]) for chosen in (on_object, off_object)]
-    return Guess(box, likely, core, limit, *pixels)
+    return Guess(view.name, box, likely, core, limit, *pixels)
 
 
 def _tell_apart(subject: Subject, hull: Hull | None) -> tuple[Bool[ndarray, "n"], Bool[ndarray, "n"]]:
@@ -167,7 +179,7 @@ def _tell_apart(subject: Subject, hull: Hull | None) -> tuple[Bool[ndarray, "n"]
     points, size = subject.points.xyz, float(np.linalg.norm(np.ptp(subject.object_points, axis=0)))
     above = points[:, 2] > subject.lower[2] + 0.02 * size  # the support's own points are level with the box's floor
     if hull is None:
-        chosen = cKDTree(subject.object_points).query(points)[0] < 1e-6 * size
+        chosen = np.asarray(cKDTree(subject.object_points).query(points)[0] < 1e-6 * size)
         inside_box = ((points > subject.lower) & (points < subject.upper)).all(1)
         return chosen, ~chosen & ~(inside_box & above)
     index = ((points - hull.origin) / hull.spacing).round()
