@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
@@ -41,7 +42,10 @@ def create_app(settings: ServiceSettings) -> FastAPI:
 
     app = FastAPI(title="Snap6D", version=version("snap6d"), description=DESCRIPTION, lifespan=lifespan)
     problems.install(app)
-    v1 = APIRouter(responses={"default": {"model": Problem, "description": "A problem (RFC 9457)"}})
+    a_problem: dict[int | str, dict[str, Any]] = {
+        code: {"model": Problem, "description": "A problem (RFC 9457)"} for code in ("default", 422)
+    }
+    v1 = APIRouter(responses=a_problem)
     for part in (objects, jobs, poses):
         v1.include_router(part.router)
     app.include_router(v1, prefix="/v1")

@@ -96,8 +96,8 @@ def _with_kept_names(capture: Capture, photos: dict[str, str]) -> Capture:
 
 
 def _sync(folder: Path) -> None:
-    """Names are data too."""
-    for path in [Workspace(folder).capture, folder, *(p for p in folder.rglob("*") if p.is_dir())]:
+    """Files and folders: what is accepted outlives a power cut."""
+    for path in [*folder.rglob("*"), folder]:
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)

@@ -15,7 +15,7 @@ from PIL import Image
 from reconstruction.errors import ImageError, InputError
 from service.problems import TooLarge, UnsupportedMedia
 from service.settings import ServiceSettings
-from service.uploads import Upload, sync_and_close
+from service.uploads import Upload
 
 FORMATS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp", "TIFF": ".tif"}
 OPENED = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")  # a phone's MPO opens as JPEG
@@ -99,7 +99,6 @@ def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, max_
             if left < 0:
                 raise TooLarge(f"{member.filename} is too large", try_next=f"keep each photo under {max_bytes >> 20} MiB")
             target.write(chunk)
-        sync_and_close(target)
 
 
 def _is_clutter(name: str) -> bool:
@@ -126,7 +125,6 @@ def _blank_places_in_jpeg(path: Path) -> None:
                 file.seek(position + 4)
                 file.write(_without_place(body).ljust(len(body), b"\0"))
             position += 4 + size
-        sync_and_close(file)
 
 
 def _without_place(segment: bytes) -> bytes:
@@ -168,7 +166,6 @@ def _save_without_places(path: Path, kind: str) -> None:
         options = {"lossless": True} if kind == "WEBP" else {}
         with clean.open("wb") as file:
             image.save(file, kind, exif=_optics(exif).tobytes(), **options)
-            sync_and_close(file)
     clean.rename(path)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -143,7 +142,7 @@ class _Reader:
 
     def _end(self) -> None:
         if self._file:
-            sync_and_close(self._file)
+            self._file.close()
             self._file = None
         else:
             self.form.texts[self._field] = self._text.decode(errors="replace")
@@ -151,13 +150,6 @@ class _Reader:
 
     def _finish(self) -> None:
         self.complete = True
-
-
-def sync_and_close(file: IO[bytes]) -> None:
-    """On disk for good, before anything is promised to the client."""
-    file.flush()
-    os.fsync(file.fileno())
-    file.close()
 
 
 def _mib(size: int) -> str:

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,8 +75,9 @@ class Child:
     def stop(self) -> None:
         if self.process is not None:
             stop_group(self.process)
-            if self.process.stdin:
-                self.process.stdin.close()
+            assert self.process.stdin
+            self.process.stdin.close()
+            self.process = None
 
 
 def serve(settings: Settings, host: str, port: int, allow_remote: bool, say: Callable[[str], None] = print) -> None:
@@ -148,6 +150,8 @@ def _listen(host: str, port: int) -> Iterator[socket.socket]:
     except OSError as error:
         listener.close()
         raise ServerError(f"port {port} on {host} can't be opened ({error.strerror})", try_next="choose another with --port") from error
+    # Accepted sockets inherit it on Linux. uvicorn takes --fd for a unix socket and would leave answers waiting 40 ms.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.listen(128)
     listener.set_inheritable(True)
     with listener:
@@ -169,7 +173,11 @@ def _stop_signals() -> Iterator[None]:
 
 
 def _stop_all(children: list[Child]) -> None:
-    for child in reversed(children):
+    """All at once, the broker last: those that leave still want to say so."""
+    rest = [child for child in children if child.name != "redis"]
+    with ThreadPoolExecutor(max(1, len(rest))) as pool:
+        list(pool.map(Child.stop, rest))
+    for child in children:
         child.stop()
 
 

@@ -37,7 +37,7 @@ class StandInEstimator:
     def estimate(self, image: Any, camera: Any, boxes: Any = None, depth: Any = None, max_instances: int = 1) -> Found:
         if self.name == "late":
             time.sleep(1.5)
-        if self.name == "defect":
+        if self.name == "defect-later":
             raise RuntimeError("a defect")
         if self.name == "hidden":
             return Found([], {"estimate": 1.0})

@@ -1,0 +1,141 @@
+"""Upload -> job -> artifacts, and everything that may go wrong on the way, on the running service."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+from conftest import Server, start_server
+from PIL import Image
+from uploads_made import options, photo, zipped
+
+from reconstruction.capture import Capture, Prompt, TagBoard
+
+
+def worker_pid(server: Server, queue: str) -> int:
+    family = psutil.Process(server.process.pid).children(recursive=True)
+    return next(p.pid for p in family if p.cmdline()[-2:] == ["workers.tasks", queue] and "workers.leash" not in p.cmdline())
+
+
+def test_photos_become_an_object_with_artifacts(server: Server) -> None:
+    object_id, job_id = server.onboard()
+    job = server.wait(job_id)
+    assert job["status"] == "succeeded"
+    assert job["progress"] == 1.0
+    assert [stage["status"] for stage in job["stages"]] == ["succeeded"] * 3
+    assert server.client.get(f"/objects/{object_id}").json()["state"] == "ready"
+    listed = {a["name"]: a for a in server.client.get(f"/v1/objects/{object_id}/artifacts").json()}
+    assert {"mesh.ply", "mesh.glb", "report.json", "scale/scale.json"} <= set(listed)
+    whole = server.client.get(listed["mesh.ply"]["href"])
+    part = server.client.get(listed["mesh.ply"]["href"], headers={"Range": "bytes=0-2"})
+    assert len(whole.content) == listed["mesh.ply"]["bytes"]
+    assert (part.status_code, part.content) == (206, b"ply")
+    assert server.client.get(listed["mesh.ply"]["href"], headers={"Range": "bytes=0-2"}).headers["etag"]
+
+
+def test_what_was_asked_for_is_what_the_stages_see(server: Server) -> None:
+    board = {"tag_size_mm": 50, "3": [[0, 0, 0], [50, 0, 0], [50, 50, 0], [0, 50, 0]]}
+    object_id, job_id = server.onboard("mug", box={"photo": "01", "box": [1, 2, 30, 40]}, board=board, profile="preview")
+    server.wait(job_id)
+    capture = Capture.load(server.data / "objects" / object_id / "capture" / "capture.json")
+    assert capture.prompt == Prompt("01.jpg", box=(1, 2, 30, 40))
+    assert capture.scale == TagBoard("tag36h11", {3: [[0, 0, 0], [50, 0, 0], [50, 50, 0], [0, 50, 0]]})
+
+
+def test_a_zip_is_taken_and_places_are_removed(server: Server) -> None:
+    entries = {f"photos/{n}.jpg": photo(n, gps=True, focal_mm=28) for n in range(3)} | {"__MACOSX/._0.jpg": b"x"}
+    answer = server.client.post("/objects", files={"photos": ("all.zip", zipped(entries))}, data=options(name="zip"))
+    assert answer.status_code == 202, answer.text
+    kept = sorted((server.data / "objects" / answer.json()["id"] / "capture" / "photos").iterdir())
+    assert [path.name for path in kept] == ["0.jpg", "1.jpg", "2.jpg"]
+    for number, path in enumerate(kept):
+        with Image.open(path) as image:
+            assert dict(image.getexif().get_ifd(0x8825)) == {}
+            assert image.getexif().get_ifd(0x8769)[0xA405] == 28
+        assert len(path.read_bytes()) == len(entries[f"photos/{number}.jpg"])
+    server.wait(answer.json()["job"]["id"])
+
+
+def test_a_failure_says_what_to_do_and_can_be_resumed(server: Server) -> None:
+    object_id, job_id = server.onboard("fail")
+    job = server.wait(job_id)
+    assert job["status"] == "failed"
+    assert job["error"]["code"] == "capture-failed"
+    assert "overlap" in job["error"]["try_next"]
+    assert server.client.get(f"/objects/{object_id}").json()["state"] == "failed"
+    capture = server.data / "objects" / object_id / "capture" / "capture.json"
+    capture.write_text(capture.read_text().replace('"fail"', '"object"'))
+    assert server.client.post(f"/jobs/{job_id}/resume").status_code == 202
+    assert server.wait(job_id)["status"] == "succeeded"
+
+
+def test_a_running_job_is_canceled_within_seconds(server: Server) -> None:
+    object_id, job_id = server.onboard("slow")
+    server.wait(job_id, "running")
+    assert server.client.delete(f"/objects/{object_id}").status_code == 409
+    started = time.monotonic()
+    assert server.client.post(f"/jobs/{job_id}/cancel").status_code == 202
+    assert server.wait(job_id)["status"] == "canceled"
+    assert time.monotonic() - started < 10
+    assert server.client.post(f"/jobs/{job_id}/cancel").json()["type"] == "/problems/conflict"
+    assert server.client.delete(f"/objects/{object_id}").status_code == 204
+    assert not (server.data / "objects" / object_id).exists()
+
+
+def test_a_killed_worker_loses_nothing(server: Server) -> None:
+    _, job_id = server.onboard("slow")
+    server.wait(job_id, "running")
+    os.kill(worker_pid(server, "cpu"), signal.SIGKILL)
+    capture = next((server.data / "objects").glob(f"{server.client.get(f'/jobs/{job_id}').json()['object_id']}/capture/capture.json"))
+    capture.write_text(capture.read_text().replace('"slow"', '"object"'))
+    job = server.wait(job_id, timeout_s=30)
+    assert job["status"] == "succeeded"
+    assert job["stages"][0]["attempts"] == 2
+
+
+def test_long_polling_answers_at_once_when_something_changes(server: Server) -> None:
+    _, job_id = server.onboard()
+    started = time.monotonic()
+    while server.client.get(f"/jobs/{job_id}", params={"wait": 30}).json()["status"] != "succeeded":
+        pass
+    assert time.monotonic() - started < 15
+    assert job_id in [job["id"] for job in server.client.get("/jobs").json()]
+
+
+def test_a_stopped_service_goes_on_where_it_was(tmp_path: Path) -> None:
+    first = start_server(tmp_path / ("long-name-" * 12))  # also: a data folder whose path is too long for a socket
+    family = psutil.Process(first.process.pid).children(recursive=True)
+    object_id, job_id = first.onboard("slow")
+    first.wait(job_id, "running")
+    assert first.stop() == 0
+    assert not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in family)
+    capture = first.data / "objects" / object_id / "capture" / "capture.json"
+    capture.write_text(capture.read_text().replace('"slow"', '"object"'))
+    second = start_server(first.data)
+    try:
+        assert second.wait(job_id)["status"] == "succeeded"
+        family = psutil.Process(second.process.pid).children(recursive=True)
+        os.kill(second.process.pid, signal.SIGKILL)
+        deadline = time.monotonic() + 15
+        while any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in family):
+            assert time.monotonic() < deadline, "children outlived their server"
+            time.sleep(0.1)
+    finally:
+        second.process.kill()
+
+
+def test_many_at_once_each_get_their_own(server: Server) -> None:
+    made: list[tuple[str, str]] = []
+    threads = [threading.Thread(target=lambda: made.append(server.onboard())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({object_id for object_id, _ in made}) == 4
+    jobs: list[dict[str, Any]] = [server.wait(job_id) for _, job_id in made]
+    assert [job["status"] for job in jobs] == ["succeeded"] * 4

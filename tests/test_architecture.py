@@ -1,0 +1,59 @@
+"""Imports go one way, and the API loads no torch."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ALLOWED = {
+    "reconstruction": {"reconstruction"},
+    "surfemb": {"reconstruction", "surfemb"},
+    "workers": {"reconstruction", "surfemb", "workers"},
+    "service": {"reconstruction", "workers", "service"},
+}
+# All that the API may see of the packages that do the work: names and rows, nothing that computes.
+LIGHT = {
+    "reconstruction.capture",
+    "reconstruction.errors",
+    "reconstruction.workspace",
+    "workers.failures",
+    "workers.jobs",
+    "workers.pipeline",
+    "workers.queue",
+    "workers.settings",
+    "workers.tables",
+}
+
+
+def imported_modules(path: Path) -> set[str]:
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    return plain | {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level}
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_imports_go_one_way(package: str) -> None:
+    for path in (ROOT / package).rglob("*.py"):
+        for module in imported_modules(path):
+            top = module.partition(".")[0]
+            assert top not in ALLOWED or top in ALLOWED[package], f"{path.relative_to(ROOT)} imports {module}"
+            assert top != "tests", f"{path.relative_to(ROOT)} imports from the tests"
+
+
+def test_the_service_sees_names_and_rows_only() -> None:
+    for path in (ROOT / "service").rglob("*.py"):
+        ours = {module for module in imported_modules(path) if module.partition(".")[0] in ("reconstruction", "surfemb", "workers")}
+        assert ours <= LIGHT, f"{path.name} imports {ours - LIGHT}"
+
+
+@pytest.mark.parametrize("module", ["service.app", "workers.jobs", "workers.claims", "workers.queue", "workers.pipeline", "workers.cli"])
+def test_no_torch_is_loaded(module: str) -> None:
+    heavy = "torch", "cv2", "numba", "pycolmap", "trimesh"
+    program = f"import sys, {module}; found = [m for m in {heavy} if m in sys.modules]; sys.exit(', '.join(found) or None)"
+    result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, f"{module} loads {result.stderr.strip()}"

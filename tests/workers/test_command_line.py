@@ -1,0 +1,109 @@
+"""`snap6d` as people and programs use it, on stand-in stages."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from reconstruction.capture import Capture, KnownLength, Prompt, SingleTag
+from reconstruction.errors import InputError
+from workers import options
+from workers.embedded import ServerError, redis_executable, serve
+from workers.settings import Settings
+
+HERE = Path(__file__).parent
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(HERE), "SNAP6D_PIPELINE": "stand_in:PIPELINE", "NO_COLOR": "1"}
+
+
+def snap6d(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "workers.cli", *map(str, arguments)]
+    return subprocess.run(command, cwd=HERE.parents[1], env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    for number in range(3):
+        Image.fromarray(np.full((48, 64, 3), 60 * number, np.uint8)).save(folder / f"IMG_{number}.jpg")
+    return folder
+
+
+def test_onboarding_and_going_on(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "mug"
+    first = snap6d("onboard", photos, "--out", out, "--box", "IMG_1:1,2,30,40", "--tags", "tag36h11:50mm", "--json")
+    assert first.returncode == 0, first.stderr
+    events = [json.loads(line) for line in first.stdout.splitlines()]
+    assert [e["stage"] for e in events if e.get("kind") == "succeeded"] == ["sfm", "scale", "surface"]
+    assert events[-1]["out"] == str(out)
+    assert {path.name for path in out.iterdir()} >= {"mesh.ply", "mesh.glb", "report.json"}
+    capture = Capture.load(out / "capture" / "capture.json")
+    assert (capture.name, capture.prompt, capture.scale) == ("mug", Prompt("IMG_1.jpg", box=(1, 2, 30, 40)), SingleTag("tag36h11", 0.05))
+
+    again = snap6d("onboard", photos, "--out", out)
+    assert again.returncode == 2
+    assert "--resume" in again.stderr
+
+    resumed = snap6d("onboard", photos, "--out", out, "--resume", "--json")
+    assert [json.loads(line)["kind"] for line in resumed.stdout.splitlines() if '"skipped"' in line] == ["skipped"] * 3
+    assert Capture.load(out / "capture" / "capture.json") == capture
+
+    shown = snap6d("onboard", photos, "--out", out, "--resume", "--point", "IMG_2.jpg:3,4")
+    assert "sfm" in shown.stderr
+    assert Capture.load(out / "capture" / "capture.json").prompt == Prompt("IMG_2.jpg", point=(3, 4))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--box", "IMG_9:1,2,3,4"], "IMG_9"),
+        (["--box", "1,2,3,4"], "names no photo"),
+        (["--box", "IMG_1:1,2,3"], "x0,y0,x1,y1"),
+        (["--box", "IMG_1:5,2,3,9"], "no area"),
+        (["--box", "IMG_1:1,2,3,4", "--point", "IMG_1:1,2"], "one of them"),
+        (["--tags", "tag36h11:50"], "mm"),
+        (["--tags", "qr:50mm"], "tag36h11"),
+        (["--tags", "tag36h11:50mm", "--known-length", "height:1m"], "one source"),
+        (["--known-length", "width:1m"], "height:0.191m"),
+        (["--profile", "best"], "standard"),
+        (["--masks", "nowhere"], "folder"),
+        (["--cameras", "nowhere.json"], "nowhere.json"),
+    ],
+)
+def test_mistakes_are_said_in_one_line(photos: Path, tmp_path: Path, arguments: list[str], said: str) -> None:
+    result = snap6d("onboard", photos, "--out", tmp_path / "out", *arguments)
+    assert result.returncode == 2
+    assert result.stderr.startswith("error [")
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_an_object_that_is_not_there(photos: Path, tmp_path: Path) -> None:
+    assert "photos" in snap6d("onboard", tmp_path, "--out", tmp_path / "out").stderr
+    result = snap6d("status", "--data", tmp_path)
+    assert (result.returncode, "--url" in result.stderr) == (2, True)
+
+
+def test_lengths_and_points_are_read() -> None:
+    assert options.known_length("height:19.1cm") == KnownLength(pytest.approx(0.191))
+    assert options.known_length("a:b.jpg:1,2:3,4:0.05m") == KnownLength(0.05, "a:b.jpg", (1, 2), (3, 4))
+
+
+def test_the_server_refuses_what_would_go_wrong(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="keys"):
+        serve(Settings(data=tmp_path), "0.0.0.0", 0, False)
+    with (tmp_path / ".serve.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(ServerError, match="served already"):
+            serve(Settings(data=tmp_path), "127.0.0.1", 0, False)
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ServerError, match="port"):
+        serve(Settings(data=tmp_path), "127.0.0.1", taken.getsockname()[1], False)
+    assert Path(redis_executable()).exists()
