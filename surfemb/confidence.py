@@ -21,8 +21,8 @@ class Confidence:
     The default was chosen by hand; validation fits one to each object from its held-out photos.
     """
 
-    weights: tuple[float, float, float] = (5.0, 6.0, 5.0)
-    bias: float = -6.5
+    weights: tuple[float, ...] = (2.0, 2.0, 8.0, 4.0)
+    bias: float = -6.0
 
     def score(self, fit: Fit) -> float:
         return float(1 / (1 + np.exp(-(np.dot(self.weights, features(fit)) + self.bias))))
@@ -32,13 +32,12 @@ class Confidence:
 
     @classmethod
     def from_json(cls, doc: dict[str, Any]) -> Confidence:
-        first, second, third = (float(w) for w in doc["weights"])
-        return cls((first, second, third), float(doc["bias"]))
+        return cls(tuple(float(w) for w in doc["weights"]), float(doc["bias"]))
 
 
-def features(fit: Fit) -> Float[ndarray, "3"]:
-    """Silhouette overlap, share of agreeing pixels, gain of the correspondences."""
-    return np.array([fit.iou, fit.agreement, fit.correspondence])
+def features(fit: Fit) -> Float[ndarray, "4"]:
+    """Silhouette overlap, share of the mask inside the silhouette, share of agreeing pixels, gain of the correspondences."""
+    return np.array([fit.iou, fit.inside, fit.agreement, fit.correspondence])
 
 
 def fit_confidence(right: Sequence[Fit], wrong: Sequence[Fit], prior: Confidence = Confidence()) -> Confidence:
@@ -54,8 +53,8 @@ def fit_confidence(right: Sequence[Fit], wrong: Sequence[Fit], prior: Confidence
     start = np.array([*prior.weights, prior.bias])
 
     def loss(parameters: ndarray) -> float:
-        margin = sign * (x @ parameters[:3] + parameters[3])
+        margin = sign * (x @ parameters[:-1] + parameters[-1])
         return float((share * np.logaddexp(0, -margin)).sum() + 0.02 * ((parameters - start) ** 2).sum())
 
-    best = minimize(loss, start, method="L-BFGS-B", bounds=[(0, None)] * 3 + [(None, None)]).x
-    return Confidence((float(best[0]), float(best[1]), float(best[2])), float(best[3]))
+    best = minimize(loss, start, method="L-BFGS-B", bounds=[(0, None)] * len(prior.weights) + [(None, None)]).x
+    return Confidence(tuple(float(w) for w in best[:-1]), float(best[-1]))

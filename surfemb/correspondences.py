@@ -14,10 +14,11 @@ from numpy import ndarray
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from reconstruction.scene import Crop, Mesh
+from reconstruction.scene import Camera, Crop, Mesh
 
 NEIGHBOURS = 32
-_CHUNK = 1024  # pixels whose similarities to every surface point are held at once
+STRIDE = 2  # crop pixels from one used to the next
+MIN_MASK = 0.05  # pixels less likely to show the object say nothing about its pose
 
 
 class QueryModel(Protocol):
@@ -44,7 +45,7 @@ class Surface:
     @cached_property
     def neighbours(self) -> Int[ndarray, "m k"]:
         """Of each point: itself and the nearest others."""
-        return self.tree.query(self.points, k=min(NEIGHBOURS, len(self.points)))[1].astype(np.int32)
+        return np.asarray(self.tree.query(self.points, k=min(NEIGHBOURS, len(self.points)))[1], np.int32)
 
 
 def sample_surface(mesh: Mesh, model: QueryModel, count: int, seed: int = 0) -> Surface:
@@ -71,49 +72,56 @@ def farthest_points(points: Float[ndarray, "n 3"], count: int) -> ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What the networks say about one crop; all maps at the crop's own pixels.
+    """What the networks say about one crop, at every second pixel of each axis: camera (its pixels are exactly those).
 
-    mask: probability that the pixel shows the object. queries: per pixel embedding. log_norm: log-sum-exp of the
-    similarities to all surface points, so that `query . key - log_norm` is the log-probability of a surface point.
+    mask: probability that the pixel shows the object. The other fields are for the n pixels that may show it at all:
+    rows and columns in `mask`, log-probability of every surface point.
     """
 
     crop: Crop
+    camera: Camera
     mask: Float[ndarray, "h w"]
-    queries: Float[ndarray, "h w e"]
-    log_norm: Float[ndarray, "h w"]
+    rows: Int[ndarray, "n"]
+    columns: Int[ndarray, "n"]
+    log_probability: Float[ndarray, "n m"]
 
-    def log_probability(self, surface: Surface, rows: ndarray, columns: ndarray) -> Float[ndarray, "n m"]:
-        """Of every surface point at the given pixels."""
-        similarity = torch.from_numpy(self.queries[rows, columns]) @ torch.from_numpy(surface.keys).T
-        return (similarity - torch.from_numpy(self.log_norm[rows, columns])[:, None]).numpy()
+    @property
+    def pixels(self) -> Float[ndarray, "n 2"]:
+        return np.stack([self.columns, self.rows], -1).astype(float)
+
+    @property
+    def weights(self) -> Float[ndarray, "n"]:
+        """Mask probability of the n pixels."""
+        return self.mask[self.rows, self.columns]
+
+    @cached_property
+    def likeliest(self) -> Int[ndarray, "n"]:
+        """The most likely surface point of each of the n pixels."""
+        return self.log_probability.argmax(1)
 
 
 def observe(model: QueryModel, surface: Surface, image: UInt8[ndarray, "h w 3"], crops: Sequence[Crop]) -> list[Evidence]:
     """Runs the query network on equally large crops of an image."""
-    pixels = np.stack([crop.warp(image) for crop in crops])
-    masks, queries = query_pixels(model, pixels)
-    return [
-        Evidence(crop, mask, query, log_normaliser(query, surface.keys, mask > 0.02))
-        for crop, mask, query in zip(crops, masks, queries, strict=True)
-    ]
+    masks, queries = query_pixels(model, np.stack([crop.warp(image) for crop in crops]))
+    return [_evidence(surface, crop, mask, query) for crop, mask, query in zip(crops, masks, queries, strict=True)]
 
 
-def query_pixels(
-    model: QueryModel, pixels: UInt8[ndarray, "b h w 3"]
-) -> tuple[Float[ndarray, "b h w"], Float[ndarray, "b h w e"]]:
+def _evidence(surface: Surface, crop: Crop, mask: Float[ndarray, "H W"], queries: Float[ndarray, "H W e"]) -> Evidence:
+    thinned = np.ascontiguousarray(mask[::STRIDE, ::STRIDE])
+    rows, columns = np.nonzero(thinned > MIN_MASK)
+    similarity = torch.from_numpy(queries[STRIDE * rows, STRIDE * columns]) @ torch.from_numpy(surface.keys).T
+    return Evidence(crop, thin(crop.camera, STRIDE), thinned, rows, columns, torch.log_softmax(similarity, 1).numpy())
+
+
+def thin(camera: Camera, stride: int) -> Camera:
+    """The camera of every `stride`-th pixel: its pixel (i, j) is the pixel (stride i, stride j) of `camera`."""
+    width, height = -(-camera.width // stride), -(-camera.height // stride)
+    return Camera(width, height, camera.fx / stride, camera.fy / stride, camera.cx / stride, camera.cy / stride)
+
+
+def query_pixels(model: QueryModel, pixels: UInt8[ndarray, "b h w 3"]) -> tuple[Float[ndarray, "b h w"], Float[ndarray, "b h w e"]]:
     """Mask probabilities and query embeddings of RGB crops."""
     with torch.inference_mode():
         crops = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255  # permuted only: stays channels-last
         logits, queries = model.query(crops)
         return torch.sigmoid(logits.float()).numpy(), queries.float().contiguous().numpy()
-
-
-def log_normaliser(queries: Float[ndarray, "h w e"], keys: Float[ndarray, "m e"], wanted: ndarray) -> Float[ndarray, "h w"]:
-    """log-sum-exp over all keys where `wanted`; elsewhere an upper bound, which makes every probability there tiny."""
-    rows = torch.from_numpy(queries[wanted])
-    transposed = torch.from_numpy(keys).T
-    bound = np.linalg.norm(queries, axis=-1) * np.linalg.norm(keys, axis=-1).max() + np.log(len(keys))
-    out = bound.astype(np.float32)
-    if len(rows):
-        out[wanted] = torch.cat([torch.logsumexp(part @ transposed, 1) for part in rows.split(_CHUNK)]).numpy()
-    return out

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
+from scipy.spatial.transform import Rotation
 
 from reconstruction.errors import InputError
 from reconstruction.rasterizers import Rasterizer
@@ -70,7 +71,9 @@ def check_depth(depth: ndarray, camera: Camera) -> Float[ndarray, "h w"]:
         )
     clean = np.where(np.isfinite(depth) & (depth > 0), depth, 0).astype(np.float32)
     if (clean > 0).any() and not 0.02 < (middle := float(np.median(clean[clean > 0]))) < 100:
-        raise InputError(f"the depth map's median is {middle:.4g} m", try_next="give metres: divide millimetres by 1000 (or pass the right depth scale)")
+        raise InputError(
+            f"the depth map's median is {middle:.4g} m", try_next="give metres: divide millimetres by 1000 (or pass the right depth scale)"
+        )
     return clean
 
 
@@ -142,7 +145,5 @@ def _align(
 
 def _difference(target: RigidTransform, pose: RigidTransform) -> Float[ndarray, "6"]:
     """The increment that takes `pose` to `target`."""
-    from scipy.spatial.transform import Rotation
-
     turn = Rotation.from_matrix(target.rotation @ pose.rotation.T).as_rotvec()
     return np.concatenate([turn, target.translation - pose.translation])

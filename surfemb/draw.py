@@ -21,7 +21,10 @@ def draw_pose(
     cam_from_obj: RigidTransform,
     color: tuple[int, int, int] = (80, 255, 120),
 ) -> UInt8[ndarray, "h w 3"]:
-    """A copy of the RGB image with the mesh's contour, a net of lines every eighth of the diameter, and the axes (x red, y green, z blue)."""
+    """A copy of the RGB image with the mesh's contour, a net of lines every eighth of the diameter, and the axes.
+
+    x is red, y green, z blue. The object may lie partly or wholly outside the image.
+    """
     window = _window(camera, mesh, cam_from_obj)
     if window is None:
         return image.copy()

@@ -13,17 +13,17 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
-from reconstruction.errors import ImageError, InputError
+from reconstruction.errors import InputError
 from reconstruction.rasterizers import make_rasterizer
 from reconstruction.scene import Camera, Mesh, RigidTransform
 from reconstruction.workspace import Workspace
 from surfemb.confidence import Confidence
 from surfemb.correspondences import Evidence, QueryModel, observe, sample_surface
 from surfemb.depth import DepthConfig, DepthWindow, check_depth, refine_depth
+from surfemb.inputs import Box, as_rgb, check_inputs
+from surfemb.scoring import Fit
 from surfemb.search import SearchConfig, find_boxes, overlap
-from surfemb.solve import SolveConfig, Solution, judge, solve_crop
-
-Box = tuple[float, float, float, float]
+from surfemb.solve import Solution, SolveConfig, judge, solve_crop
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class EstimatorConfig:
 class PoseEstimate:
     """cam_from_obj: OpenCV camera, metres. score: in [0, 1]. inliers: share of the object's pixels that agree with the pose.
 
-    box: of the silhouette in the image. mask: (h, w), the silhouette at the pose.
+    box: of the silhouette in the image. mask: (h, w), the silhouette at the pose. fit: what the score is made of.
     """
 
     cam_from_obj: RigidTransform
@@ -57,6 +57,7 @@ class PoseEstimate:
     inliers: float
     box: Box
     mask: Bool[ndarray, "h w"] | None = None
+    fit: Fit | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,9 @@ class PoseEstimator:
         workspace = Workspace(object_dir)
         for path in (workspace.mesh, workspace.model, workspace.weights):
             if not path.exists():
-                raise InputError(f"{object_dir} has no {path.parent.name}/{path.name}", try_next="onboard the object first, or go on with --resume")
+                raise InputError(
+                    f"{object_dir} has no {path.parent.name}/{path.name}", try_next="onboard the object first, or go on with --resume"
+                )
         model = CorrespondenceModel.load(workspace.model, workspace.weights)
         confidence = Confidence()
         if workspace.accuracy.exists():
@@ -117,9 +120,7 @@ class PoseEstimator:
         poses = [pose for pose in poses if pose.score >= self.config.min_score]
         return Estimates(poses, clock.finish())
 
-    def _search(
-        self, image: ndarray, camera: Camera, depth: ndarray | None, max_instances: int, clock: _Clock
-    ) -> list[PoseEstimate]:
+    def _search(self, image: ndarray, camera: Camera, depth: ndarray | None, max_instances: int, clock: _Clock) -> list[PoseEstimate]:
         with clock("search"):
             boxes = find_boxes(self.model, self.surface, image, camera, self.config.crop_px / self.config.padding, self.config.search)
         first = [s for box in boxes if (s := self._solve(image, camera, box, clock, 1)) is not None]
@@ -165,11 +166,22 @@ class PoseEstimator:
             with clock("depth"):
                 pose, fit = self._with_depth(solution, camera, depth)
         with clock("silhouette"):
-            raster = self.rasterizer.render(camera, pose)
-            rows, columns = np.nonzero(raster.mask)
-            seen = len(rows) > 0
-            box = (float(columns.min()), float(rows.min()), float(columns.max()), float(rows.max())) if seen else (0.0, 0.0, 0.0, 0.0)
-        return PoseEstimate(pose, self.confidence.score(fit) if seen else 0.0, fit.agreement, box, raster.mask)
+            mask = self._silhouette(camera, pose)
+        rows, columns = np.nonzero(mask)
+        if not len(rows):
+            return PoseEstimate(pose, 0.0, fit.agreement, (0.0, 0.0, 0.0, 0.0), mask, fit)
+        box = (float(columns.min()), float(rows.min()), float(columns.max()), float(rows.max()))
+        return PoseEstimate(pose, self.confidence.score(fit), fit.agreement, box, mask, fit)
+
+    def _silhouette(self, camera: Camera, cam_from_obj: RigidTransform) -> Bool[ndarray, "h w"]:
+        """Of the whole image; rays are cast where the object can be only."""
+        mask = np.zeros((camera.height, camera.width), bool)
+        box = self._projected_box(camera, cam_from_obj) or (0.0, 0.0, camera.width - 1.0, camera.height - 1.0)
+        x0, y0 = (max(0, int(v) - 3) for v in box[:2])
+        x1, y1 = min(camera.width, int(box[2]) + 4), min(camera.height, int(box[3]) + 4)
+        if x1 > x0 and y1 > y0:
+            mask[y0:y1, x0:x1] = self.rasterizer.render(camera.cropped(x0, y0, x1 - x0, y1 - y0), cam_from_obj).mask
+        return mask
 
     def _with_depth(self, solution: Solution, camera: Camera, depth: ndarray) -> tuple[RigidTransform, Fit]:
         """The refined pose where depth and image together like it better, else the one before."""
@@ -179,7 +191,7 @@ class PoseEstimator:
         config, diameter = self.config.depth, self.mesh.diameter
         window = DepthWindow.around(camera, depth, box, config.max_side_px)
         moved = refine_depth(self.rasterizer, window, solution.cam_from_obj, diameter, solution.information, config)
-        fit = judge(solution.evidence, self.surface, self.rasterizer, solution.matches, moved)
+        fit = judge(solution.evidence, self.surface, self.rasterizer, moved)
         gain = window.agreement(self.rasterizer, moved, config.tolerance * diameter)
         gain -= window.agreement(self.rasterizer, solution.cam_from_obj, config.tolerance * diameter)
         return (moved, fit) if fit.total + gain > solution.fit.total else (solution.cam_from_obj, solution.fit)
@@ -190,36 +202,6 @@ class PoseEstimator:
             return None
         (x0, y0), (x1, y1) = pixels.min(0), pixels.max(0)
         return float(x0), float(y0), float(x1), float(y1)
-
-
-def as_rgb(image: ndarray) -> UInt8[ndarray, "h w 3"]:
-    """Grey is repeated, alpha dropped. Raises ImageError for anything but 8-bit pixels of a real image."""
-    if image.dtype != np.uint8 or image.ndim not in (2, 3) or min(image.shape[:2]) < 8:
-        raise ImageError(f"an image of {image.dtype} {image.shape} can't be used", try_next="give 8-bit RGB pixels, height x width x 3")
-    grey_or_color = image[..., None] if image.ndim == 2 else image
-    channels = grey_or_color.shape[2]
-    if channels not in (1, 2, 3, 4):
-        raise ImageError(f"an image with {channels} channels can't be used", try_next="give RGB")
-    return np.repeat(grey_or_color[..., :1], 3, 2) if channels < 3 else np.ascontiguousarray(grey_or_color[..., :3])
-
-
-def check_inputs(image: ndarray, camera: Camera, boxes: list[Box] | None) -> None:
-    """Raises InputError for a camera of another image or a box that holds no part of it."""
-    if image.shape[:2] != (camera.height, camera.width):
-        raise InputError(
-            f"the image is {image.shape[1]}x{image.shape[0]}, its camera {camera.width}x{camera.height}",
-            try_next="give the camera matrix of this very image",
-        )
-    camera.check()
-    for box in boxes or ():
-        x0, y0, x1, y1 = box
-        if not (np.isfinite(box).all() and x1 > x0 and y1 > y0):
-            raise InputError(f"the box {tuple(box)} has no area", try_next="give x0,y0,x1,y1 in pixels with x0 < x1 and y0 < y1")
-        inside_x, inside_y = min(x1, camera.width - 0.5) - max(x0, -0.5), min(y1, camera.height - 0.5) - max(y0, -0.5)
-        if inside_x <= 0 or inside_y <= 0:
-            raise InputError(f"the box {tuple(box)} lies outside the {camera.width}x{camera.height} image", try_next="give pixels of this very image")
-        if max(inside_x, inside_y) < 8:
-            raise InputError(f"the box {tuple(box)} shows fewer than 8 pixels", try_next="give a larger image or a larger box")
 
 
 class _Clock:

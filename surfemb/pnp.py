@@ -14,24 +14,21 @@ from reconstruction.scene import Camera, RigidTransform
 from surfemb.correspondences import Evidence, Surface
 
 
-STRIDE = 2  # pixels used: one in two along each axis
-
-
 @dataclass(frozen=True)
 class HypothesisConfig:
     """draws: samples of four correspondences. sharpness: exponent on the probabilities (SurfEmb: 1.5).
 
-    min_mask: pixels less likely to show the object are left out. fourth_px: how far the fourth correspondence may be off.
-    min_spread: of the drawn pixels, as a share of the crop.
+    min_mask: pixels less likely to show the object are left out. min_spread: of the drawn pixels, as a share of the crop.
+    fourth_px, ransac_px: tolerated errors, in thinned pixels (`STRIDE` of the crop's).
     """
 
     draws: int = 800
     sharpness: float = 1.5
     min_mask: float = 0.3
-    fourth_px: float = 6.0
+    fourth_px: float = 3.0
     min_spread: float = 0.1
     ransac_iterations: int = 300
-    ransac_px: float = 4.0
+    ransac_px: float = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,43 +56,21 @@ class PoseBatch:
         return PoseBatch(np.concatenate([self.rotations, other.rotations]), np.concatenate([self.translations, other.translations]))
 
 
-@dataclass(frozen=True, eq=False)
-class Matches:
-    """Per used pixel (n): crop coordinates, mask probability, log-probability of every surface point."""
-
-    pixels: Float[ndarray, "n 2"]
-    mask: Float[ndarray, "n"]
-    log_probability: Float[ndarray, "n m"]
-
-    @classmethod
-    def of(cls, evidence: Evidence, surface: Surface, min_mask: float = 0.05) -> Matches:
-        rows, columns = np.nonzero(evidence.mask[::STRIDE, ::STRIDE] > min_mask)
-        rows, columns = rows * STRIDE, columns * STRIDE
-        pixels = np.stack([columns, rows], -1).astype(float)
-        return cls(pixels, evidence.mask[rows, columns], evidence.log_probability(surface, rows, columns))
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    def likely(self, min_mask: float) -> Matches:
-        keep = self.mask > min_mask
-        return Matches(self.pixels[keep], self.mask[keep], self.log_probability[keep])
-
-
-def propose(matches: Matches, surface: Surface, camera: Camera, config: HypothesisConfig, seed: int = 0) -> PoseBatch:
+def propose(evidence: Evidence, surface: Surface, config: HypothesisConfig, seed: int = 0) -> PoseBatch:
     """Hypotheses for `crop_from_obj`, the LO-RANSAC ones first; empty where nothing looks like the object."""
-    matches = matches.likely(config.min_mask)
-    if len(matches) < 6:
+    usable = np.flatnonzero(evidence.weights > config.min_mask)
+    if len(usable) < 6:
         return PoseBatch.of([])
-    found = ransac_poses(matches, surface, camera, config, seed) + sampled_poses(matches, surface, camera, config, seed)
-    return found.take(plausible(found, surface, camera))
+    found = ransac_poses(evidence, usable, surface, config, seed) + sampled_poses(evidence, usable, surface, config, seed)
+    return found.take(plausible(found, surface, evidence.camera))
 
 
-def ransac_poses(matches: Matches, surface: Surface, camera: Camera, config: HypothesisConfig, seed: int) -> PoseBatch:
+def ransac_poses(evidence: Evidence, usable: ndarray, surface: Surface, config: HypothesisConfig, seed: int) -> PoseBatch:
     """One LO-RANSAC pose from all arg-max matches, one from the surer half of them."""
-    best = matches.log_probability.argmax(1)
-    sureness = np.log(matches.mask) + matches.log_probability[np.arange(len(best)), best]
-    order = np.argsort(-sureness, kind="stable")
+    best = evidence.likeliest
+    sureness = np.log(evidence.weights) + evidence.log_probability[np.arange(len(best)), best]
+    order = usable[np.argsort(-sureness[usable], kind="stable")]
+    camera = evidence.camera
     pinhole = {"model": "PINHOLE", "width": camera.width, "height": camera.height, "params": [camera.fx, camera.fy, camera.cx, camera.cy]}
     options = {
         "max_reproj_error": config.ransac_px,
@@ -105,32 +80,29 @@ def ransac_poses(matches: Matches, surface: Surface, camera: Camera, config: Hyp
     }
     poses = []
     for part in (order, order[: max(6, len(order) // 2)]):
-        pose, info = poselib.estimate_absolute_pose(matches.pixels[part], surface.points[best[part]], pinhole, options, {})
+        pose, info = poselib.estimate_absolute_pose(evidence.pixels[part], surface.points[best[part]], pinhole, options, {})
         if info["num_inliers"] >= 5:
             poses.append(RigidTransform(pose.R, pose.t))
     return PoseBatch.of(poses)
 
 
-def sampled_poses(matches: Matches, surface: Surface, camera: Camera, config: HypothesisConfig, seed: int) -> PoseBatch:
+def sampled_poses(evidence: Evidence, usable: ndarray, surface: Surface, config: HypothesisConfig, seed: int) -> PoseBatch:
     """P3P on three correspondences drawn from the distribution; a fourth picks among its solutions.
 
     Draws whose points lie too close together in the image, whose fourth point disagrees or whose points would face
     away from the camera are left out (Haugaard and Buch, SurfEmb, CVPR 2022, section 3.3).
     """
-    pixel, point = draw_correspondences(matches, config, np.random.default_rng(seed))
-    image, points, normals = matches.pixels[pixel], surface.points[point], surface.normals[point]  # (draws, 4, ...)
+    camera = evidence.camera
+    pixel, point = draw_correspondences(evidence, usable, config, np.random.default_rng(seed))
+    image, points, normals = evidence.pixels[pixel], surface.points[point], surface.normals[point]  # (draws, 4, ...)
     spread = np.ptp(image[:, :3], axis=1).max(-1) >= config.min_spread * camera.width
     rays = camera.unproject(image, np.ones(image.shape[:2]))
     rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
-    rotations, translations, draw = [], [], []
-    for i in np.flatnonzero(spread):
-        for solution in poselib.p3p(rays[i, :3], points[i, :3]):
-            rotations.append(solution.R)
-            translations.append(solution.t)
-            draw.append(i)
-    if not draw:
+    solutions = [(i, s) for i in np.flatnonzero(spread) for s in poselib.p3p(rays[i, :3], points[i, :3])]
+    if not solutions:
         return PoseBatch.of([])
-    batch, owner = PoseBatch(np.array(rotations), np.array(translations)), np.array(draw)
+    owner = np.array([i for i, _ in solutions])
+    batch = PoseBatch(np.array([s.R for _, s in solutions]), np.array([s.t for _, s in solutions]))
     points_cam = np.einsum("nij,nkj->nki", batch.rotations, points[owner]) + batch.translations[:, None]
     facing = (np.einsum("nij,nkj->nki", batch.rotations, normals[owner]) * points_cam).sum(-1) < 0
     miss = np.linalg.norm(camera.project(points_cam[:, 3]) - image[owner, 3], axis=-1)
@@ -138,16 +110,15 @@ def sampled_poses(matches: Matches, surface: Surface, camera: Camera, config: Hy
 
 
 def draw_correspondences(
-    matches: Matches, config: HypothesisConfig, rng: np.random.Generator
+    evidence: Evidence, usable: ndarray, config: HypothesisConfig, rng: np.random.Generator
 ) -> tuple[Int[ndarray, "draws 4"], Int[ndarray, "draws 4"]]:
     """Pixels and surface points, drawn with weight mask x probability ** sharpness."""
-    weight = np.exp(config.sharpness * matches.log_probability)
-    cumulative = np.cumsum(weight, axis=1, dtype=np.float32)
-    per_pixel = matches.mask * cumulative[:, -1]
-    pixel = rng.choice(len(matches), (config.draws, 4), p=per_pixel.astype(float) / per_pixel.sum(dtype=float))
-    level = rng.random(pixel.size, dtype=np.float32) * cumulative[pixel.ravel(), -1]
-    point = [np.searchsorted(cumulative[p], v) for p, v in zip(pixel.ravel(), level, strict=True)]
-    return pixel, np.minimum(np.reshape(point, pixel.shape), weight.shape[1] - 1)
+    cumulative = np.cumsum(np.exp(np.float32(config.sharpness) * evidence.log_probability[usable]), axis=1)
+    per_pixel = (evidence.weights[usable] * cumulative[:, -1]).astype(float)
+    drawn = rng.choice(len(usable), (config.draws, 4), p=per_pixel / per_pixel.sum())
+    level = rng.random(drawn.size, dtype=np.float32) * cumulative[drawn.ravel(), -1]
+    point = [np.searchsorted(cumulative[p], v) for p, v in zip(drawn.ravel(), level, strict=True)]
+    return usable[drawn], np.minimum(np.reshape(point, drawn.shape), cumulative.shape[1] - 1)
 
 
 def plausible(poses: PoseBatch, surface: Surface, camera: Camera) -> ndarray:

@@ -10,21 +10,20 @@ from numba import njit
 from numpy import ndarray
 
 from reconstruction.rasterizers import Rasterizer
-from reconstruction.scene import Camera, RigidTransform
-from surfemb.correspondences import Surface
-from surfemb.pnp import Matches
+from reconstruction.scene import RigidTransform
+from surfemb.correspondences import Evidence, Surface
 
 
 @dataclass(frozen=True)
 class RefineConfig:
-    """scales_px: of the robust loss, one round after the other; each round looks for the modes near the pose anew.
+    """scales_px: of the robust loss in thinned pixels, one round after the other; each round looks for the modes near the pose anew.
 
     steps: Gauss-Newton steps in a round. pixel_px: how exactly a pixel can be matched at all, standard deviation.
     """
 
-    scales_px: tuple[float, ...] = (4.0, 2.0, 1.5)
+    scales_px: tuple[float, ...] = (2.0, 1.0, 0.75)
     steps: int = 5
-    pixel_px: float = 0.7
+    pixel_px: float = 0.35
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +35,7 @@ class Refined:
 
 
 def refine_pose(
-    rasterizer: Rasterizer, matches: Matches, surface: Surface, camera: Camera, crop_from_obj: RigidTransform, config: RefineConfig
+    rasterizer: Rasterizer, evidence: Evidence, surface: Surface, crop_from_obj: RigidTransform, config: RefineConfig
 ) -> Refined:
     """Weighted robust least squares on (pixel, mean surface point of the mode that lies near what the pose puts there).
 
@@ -45,20 +44,19 @@ def refine_pose(
     network. With pixels as observations nothing is gained by leaving some out, and a mean taken before it is projected
     keeps the distribution's width from pulling the object small.
     """
-    pose, information = crop_from_obj, np.zeros((6, 6))
+    camera, pose, information = evidence.camera, crop_from_obj, np.zeros((6, 6))
     intrinsics = np.array([camera.fx, camera.fy, camera.cx, camera.cy])
-    columns, rows = matches.pixels.astype(int).T
-    likeliest = matches.log_probability.argmax(1)
+    rows, columns, pixels, mask = evidence.rows, evidence.columns, evidence.pixels, evidence.weights
     for scale in config.scales_px:
         raster = rasterizer.render(camera, pose)
         hit = raster.mask[rows, columns]
-        start = likeliest.copy()
+        start = evidence.likeliest.copy()
         start[hit] = surface.tree.query(raster.coordinates()[rows[hit], columns[hit]])[1]
-        points, spread, mass = _local_modes(matches.log_probability, start, surface.points, surface.normals, surface.neighbours)
-        weight = matches.mask * mass
+        points, spread, mass = _local_modes(evidence.log_probability, start, surface.points, surface.normals, surface.neighbours)
+        weight = mask * mass
         for _ in range(config.steps):
             gradient, information = _normal_equations(
-                pose.rotation, pose.translation, points, spread, weight, matches.pixels, intrinsics, scale, config.pixel_px
+                pose.rotation, pose.translation, points, spread, weight, pixels, intrinsics, scale, config.pixel_px
             )
             damping = 1e-4 * np.diag(np.diag(information)) + 1e-9 * max(np.trace(information), 1e-12) * np.eye(6)
             step = np.linalg.solve(information + damping, gradient)
@@ -76,7 +74,10 @@ def increment(pose: RigidTransform, step: Float[ndarray, "6"]) -> RigidTransform
 
 @njit(cache=True)
 def _local_modes(log_probability, start, points, normals, neighbours):  # type: ignore[no-untyped-def]
-    """Climbs from each pixel's starting point to a local maximum; its neighbourhood's mean on the surface, standard deviation and probability."""
+    """Climbs from each pixel's starting point to a local maximum.
+
+    Gives its neighbourhood's mean on the surface, standard deviation along the surface and probability.
+    """
     count = len(start)
     means, spread, mass = np.zeros((count, 3)), np.zeros(count), np.zeros(count)
     for k in range(count):

@@ -11,12 +11,13 @@ from numpy import ndarray
 
 from reconstruction.rasterizers import Raster
 from surfemb.correspondences import Evidence, Surface
-from surfemb.pnp import STRIDE, Matches, PoseBatch
+from surfemb.pnp import PoseBatch
 
 OUTLIER = 0.1  # share of pixels that may show anything: bounds what one wrong pixel costs
 VISIBLE = 0.75  # chance that a pixel of the silhouette shows the object, not something in front of it
 STRAY = 0.03  # chance that a pixel beside the silhouette is taken for the object
-_CELL = 4  # crop pixels per cell of the coarse score
+WEIGHT = 2.5  # of the correspondences against the mask: that of their joint likelihood for an object on a third of the crop
+_CELL = 2  # thinned pixels per cell of the coarse score
 
 
 @dataclass(frozen=True)
@@ -24,23 +25,25 @@ class Fit:
     """How well one pose explains the crop, all larger-is-better.
 
     mask: mean log-likelihood of the predicted mask given the pose's silhouette, over ln 2.
-    correspondence: mean gain over a uniform guess, over ln m (1 is perfect, 0 chance). iou: predicted mask against
-    silhouette. agreement: share of predicted object pixels whose most likely surface point lies within a tenth of the
-    diameter of what the pose puts there. pixels: predicted object pixels.
+    correspondence: mean gain over a uniform guess, over ln m (1 is perfect, 0 chance).
+    iou: predicted mask against silhouette. inside: share of the predicted mask that the silhouette covers.
+    agreement: share of predicted object pixels whose most likely surface point lies within a tenth of the diameter of
+    what the pose puts there. pixels: predicted object pixels, thinned.
     """
 
     mask: float
     correspondence: float
     iou: float
+    inside: float
     agreement: float
     pixels: int
 
     @property
     def total(self) -> float:
-        return self.mask + self.correspondence
+        return self.mask + WEIGHT * self.correspondence
 
 
-def coarse_scores(poses: PoseBatch, evidence: Evidence, surface: Surface, matches: Matches) -> Float[ndarray, "n"]:
+def coarse_scores(poses: PoseBatch, evidence: Evidence, surface: Surface) -> Float[ndarray, "n"]:
     """SurfEmb's score for many poses at once, surface points splatted into a coarse grid.
 
     Mask log-likelihood / ln 2 + mean log-probability / ln m (Haugaard and Buch, CVPR 2022, section 3.3), with a share of
@@ -48,11 +51,11 @@ def coarse_scores(poses: PoseBatch, evidence: Evidence, surface: Surface, matche
     predicted object, not over the pose's silhouette: else a pose too far away, hence small, would leave the hard
     pixels along the contour out.
     """
-    gain = _gain_table(evidence, surface, matches)
+    gain = _gain_table(evidence, surface)
     mask = evidence.mask.reshape(gain.shape[0], _CELL, gain.shape[1], _CELL)
     inside, outside = mask_log_likelihoods(mask.max((1, 3)))  # the largest, since a splat covers a cell that it only touches
     share = mask.mean((1, 3))
-    camera = evidence.crop.camera
+    camera = evidence.camera
     intrinsics = np.array([camera.fx, camera.fy, camera.cx, camera.cy])
     return _splat_scores(
         poses.rotations,
@@ -65,6 +68,7 @@ def coarse_scores(poses: PoseBatch, evidence: Evidence, surface: Surface, matche
         float(outside.mean()),
         share / max(float(share.sum()), 1e-9),
         float(np.log(OUTLIER) / np.log(len(surface.points))),
+        WEIGHT,
     )
 
 
@@ -78,13 +82,12 @@ def mask_log_likelihoods(mask: Float[ndarray, "h w"]) -> tuple[Float[ndarray, "h
     return inside, outside
 
 
-def _gain_table(evidence: Evidence, surface: Surface, matches: Matches) -> Float[ndarray, "gh gw m"]:
+def _gain_table(evidence: Evidence, surface: Surface) -> Float[ndarray, "gh gw m"]:
     """Per cell and surface point: how much more likely than a uniform guess, at the best of the cell's pixels."""
     height, width = evidence.mask.shape
     count = len(surface.points)
     probability = np.zeros((height // _CELL, width // _CELL, count), np.float32)
-    rows, columns = (matches.pixels[:, ::-1].astype(int) // _CELL).T
-    _keep_largest(probability, rows, columns, matches.log_probability, matches.mask)
+    _keep_largest(probability, evidence.rows // _CELL, evidence.columns // _CELL, evidence.log_probability, evidence.weights)
     return np.log((1 - OUTLIER) * count * probability + OUTLIER) / np.float32(np.log(count))
 
 
@@ -97,15 +100,15 @@ def _keep_largest(table, rows, columns, log_probability, mask):  # type: ignore[
 
 
 @njit(cache=True, fastmath=True)
-def _splat_scores(rotations, translations, points, normals, intrinsics, gain, covered, uncovered, share, floor):  # type: ignore[no-untyped-def]
+def _splat_scores(rotations, translations, points, normals, intrinsics, gain, covered, uncovered, share, floor, weight):  # type: ignore[no-untyped-def]
     height, width = covered.shape
     out = np.empty(len(rotations))
     touched = np.full((height, width), -1, np.int32)
-    best = np.empty((height, width))
+    nearest, counted = np.empty((height, width)), np.empty((height, width))
     fx, fy, cx, cy = intrinsics
     for n in range(len(rotations)):
         r, t = rotations[n], translations[n]
-        score = uncovered + floor
+        score = uncovered + weight * floor
         for i in range(len(points)):
             p, q = points[i], normals[i]
             x = r[0, 0] * p[0] + r[0, 1] * p[1] + r[0, 2] * p[2] + t[0]
@@ -113,53 +116,51 @@ def _splat_scores(rotations, translations, points, normals, intrinsics, gain, co
             z = r[2, 0] * p[0] + r[2, 1] * p[1] + r[2, 2] * p[2] + t[2]
             if z <= 0:
                 continue
-            column, row = int(np.floor((fx * x / z + cx + 0.5) / _CELL)), int(np.floor((fy * y / z + cy + 0.5) / _CELL))
+            u, v = (fx * x / z + cx + 0.5) / _CELL, (fy * y / z + cy + 0.5) / _CELL
+            column, row = int(np.floor(u)), int(np.floor(v))
             if not (0 <= row < height and 0 <= column < width):
                 continue
             if touched[row, column] != n:
                 touched[row, column] = n
-                best[row, column] = floor
+                nearest[row, column], counted[row, column] = np.inf, floor
                 score += covered[row, column]
             nx = r[0, 0] * q[0] + r[0, 1] * q[1] + r[0, 2] * q[2]
             ny = r[1, 0] * q[0] + r[1, 1] * q[1] + r[1, 2] * q[2]
             nz = r[2, 0] * q[0] + r[2, 1] * q[1] + r[2, 2] * q[2]
-            if nx * x + ny * y + nz * z < 0 and gain[row, column, i] > best[row, column]:
-                score += share[row, column] * (gain[row, column, i] - best[row, column])
-                best[row, column] = gain[row, column, i]
+            off = (u - column - 0.5) ** 2 + (v - row - 0.5) ** 2
+            if nx * x + ny * y + nz * z < 0 and off < nearest[row, column]:  # the nearest to the middle, whatever the density
+                score += weight * share[row, column] * (gain[row, column, i] - counted[row, column])
+                nearest[row, column], counted[row, column] = off, gain[row, column, i]
         out[n] = score
     return out
 
 
-def fit_pose(raster: Raster, evidence: Evidence, surface: Surface, matches: Matches) -> Fit:
-    """The exact score of one pose. `raster`: the mesh seen by the crop's camera at that pose."""
+def fit_pose(raster: Raster, evidence: Evidence, surface: Surface) -> Fit:
+    """The exact score of one pose. `raster`: the mesh seen by the evidence's camera at that pose."""
     silhouette, mask = raster.mask, evidence.mask
     likelihood = float(np.where(silhouette, *mask_log_likelihoods(mask)).mean())
     union = np.maximum(mask, silhouette).sum()
-    iou = float(np.minimum(mask, silhouette).sum() / union) if union > 0 else 0.0
-    matches = matches.likely(0.3)
-    return Fit(likelihood, _correspondence_gain(raster, surface, matches), iou, _agreement(raster, surface, matches), len(matches))
+    shared = np.minimum(mask, silhouette).sum()
+    iou, inside = float(shared / max(union, 1e-9)), float(shared / max(mask.sum(), 1e-9))
+    if not len(evidence.rows):
+        return Fit(likelihood, float(np.log(OUTLIER) / np.log(len(surface.points))), iou, inside, 0.0, 0)
+    hit = silhouette[evidence.rows, evidence.columns]
+    expected = raster.coordinates()[evidence.rows, evidence.columns]
+    off = np.linalg.norm(surface.points[evidence.likeliest] - expected, axis=-1)
+    agrees = hit & (off < 0.1 * surface.mesh.diameter)
+    gain = _correspondence_gain(hit, expected, evidence, surface)
+    weights = evidence.weights
+    return Fit(likelihood, gain, iou, inside, float(np.average(agrees, weights=weights)), round(float(weights.sum())))
 
 
-def _correspondence_gain(raster: Raster, surface: Surface, matches: Matches) -> float:
+def _correspondence_gain(hit: ndarray, expected: Float[ndarray, "n 3"], evidence: Evidence, surface: Surface) -> float:
     """Mean over the predicted object's pixels; those that the pose does not cover count as outliers."""
-    if not len(matches):
-        return 0.0
-    columns, rows = matches.pixels.astype(int).T
-    hit = raster.mask[rows, columns]
-    _, nearest = surface.tree.query(raster.coordinates()[rows, columns])
+    probability = np.zeros(len(hit))
+    nearest = surface.tree.query(expected[hit])[1]
+    probability[hit] = np.exp(evidence.log_probability[np.flatnonzero(hit), nearest])
     count = len(surface.points)
-    probability = np.where(hit, np.exp(matches.log_probability[np.arange(len(hit)), nearest]), 0)
     gain = np.log((1 - OUTLIER) * count * probability + OUTLIER) / np.log(count)
-    return float(np.average(gain, weights=matches.mask))
-
-
-def _agreement(raster: Raster, surface: Surface, matches: Matches) -> float:
-    if not len(matches):
-        return 0.0
-    columns, rows = matches.pixels.astype(int).T
-    guess = surface.points[matches.log_probability.argmax(1)]
-    off = np.linalg.norm(guess - raster.coordinates()[rows, columns], axis=-1)
-    return float((raster.mask[rows, columns] & (off < 0.1 * surface.mesh.diameter)).mean())
+    return float(np.average(gain, weights=evidence.weights))
 
 
 def distinct(poses: PoseBatch, scores: Float[ndarray, "n"], count: int, diameter: float) -> ndarray:

@@ -12,8 +12,8 @@ from numpy import ndarray
 
 from reconstruction.scene import Camera
 from surfemb.correspondences import QueryModel, Surface, query_pixels
+from surfemb.inputs import Box
 
-Box = tuple[float, float, float, float]
 _STRIDE = 2
 
 
@@ -75,7 +75,7 @@ def _level(
     pixels = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     masks, queries = query_pixels(model, pixels[None])
     likely = (masks[0] > config.min_mask).astype(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(likely)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(likely)
     area = stats[1:, cv2.CC_STAT_AREA]
     fitting = np.flatnonzero((area > 0.03 * object_px**2) & (area < 4 * object_px**2)) + 1
     fitting = fitting[np.argsort(-stats[fitting, cv2.CC_STAT_AREA], kind="stable")][: config.max_blobs]

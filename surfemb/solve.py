@@ -11,7 +11,7 @@ from numpy import ndarray
 from reconstruction.rasterizers import Rasterizer
 from reconstruction.scene import RigidTransform
 from surfemb.correspondences import Evidence, Surface
-from surfemb.pnp import HypothesisConfig, Matches, PoseBatch, plausible, propose
+from surfemb.pnp import HypothesisConfig, PoseBatch, plausible, propose
 from surfemb.refine import RefineConfig, refine_pose
 from surfemb.scoring import Fit, coarse_scores, distinct, fit_pose
 
@@ -33,41 +33,38 @@ class Solution:
     fit: Fit
     information: Float[ndarray, "6 6"]
     evidence: Evidence
-    matches: Matches
 
 
 def solve_crop(
     evidence: Evidence, surface: Surface, rasterizer: Rasterizer, config: SolveConfig, known: list[RigidTransform], seed: int = 0
 ) -> Solution | None:
     """The best-scored pose; `known` poses (`cam_from_obj`) compete as hypotheses. None where there is no hypothesis at all."""
-    crop, matches = evidence.crop, Matches.of(evidence, surface)
+    crop = evidence.crop
     given = PoseBatch.of(crop.crop_from_cam @ pose for pose in known)
-    poses = given.take(plausible(given, surface, crop.camera)) + propose(matches, surface, crop.camera, config.hypotheses, seed)
+    poses = given.take(plausible(given, surface, crop.camera)) + propose(evidence, surface, config.hypotheses, seed)
     if not len(poses):
         return None
-    scores = coarse_scores(poses, evidence, surface, matches)
+    scores = coarse_scores(poses, evidence, surface)
     best: Solution | None = None
     for i in distinct(poses, scores, config.refined, surface.mesh.diameter):
-        solution = _refined(evidence, surface, rasterizer, config, matches, poses[i])
+        solution = _refined(evidence, surface, rasterizer, config, poses[i])
         if best is None or solution.fit.total > best.fit.total:
             best = solution
     return best
 
 
-def judge(evidence: Evidence, surface: Surface, rasterizer: Rasterizer, matches: Matches, cam_from_obj: RigidTransform) -> Fit:
+def judge(evidence: Evidence, surface: Surface, rasterizer: Rasterizer, cam_from_obj: RigidTransform) -> Fit:
     crop = evidence.crop
-    return fit_pose(rasterizer.render(crop.camera, crop.crop_from_cam @ cam_from_obj), evidence, surface, matches)
+    return fit_pose(rasterizer.render(evidence.camera, crop.crop_from_cam @ cam_from_obj), evidence, surface)
 
 
-def _refined(
-    evidence: Evidence, surface: Surface, rasterizer: Rasterizer, config: SolveConfig, matches: Matches, crop_from_obj: RigidTransform
-) -> Solution:
-    refined = refine_pose(rasterizer, matches, surface, evidence.crop.camera, crop_from_obj, config.refine)
+def _refined(evidence: Evidence, surface: Surface, rasterizer: Rasterizer, config: SolveConfig, crop_from_obj: RigidTransform) -> Solution:
+    refined = refine_pose(rasterizer, evidence, surface, crop_from_obj, config.refine)
     cam_from_crop = evidence.crop.crop_from_cam.inverse()
     cam_from_obj = cam_from_crop @ refined.crop_from_obj
-    fit = judge(evidence, surface, rasterizer, matches, cam_from_obj)
+    fit = judge(evidence, surface, rasterizer, cam_from_obj)
     before = cam_from_crop @ crop_from_obj
-    if (fit_before := judge(evidence, surface, rasterizer, matches, before)).total > fit.total:
+    if (fit_before := judge(evidence, surface, rasterizer, before)).total > fit.total:
         cam_from_obj, fit = before, fit_before
     axes = np.kron(np.eye(2), cam_from_crop.rotation)
-    return Solution(cam_from_obj, fit, axes @ refined.information @ axes.T, evidence, matches)
+    return Solution(cam_from_obj, fit, axes @ refined.information @ axes.T, evidence)

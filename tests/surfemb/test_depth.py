@@ -1,0 +1,92 @@
+"""Depth: wrong distances are put right, occluders and noise are borne, nonsense is refused."""
+
+import numpy as np
+import pytest
+from estimation_oracle import lumpy_mesh, random_pose
+
+from reconstruction.errors import InputError
+from reconstruction.rasterizers import make_rasterizer
+from reconstruction.scene import Camera, Mesh, RigidTransform
+from surfemb.depth import DepthConfig, DepthWindow, check_depth, refine_depth, sensor_noise
+from surfemb.metrics import add_error
+from surfemb.refine import increment
+
+CAMERA = Camera(320, 240, 400, 400, 160, 120)
+
+
+@pytest.fixture(scope="module")
+def mesh() -> Mesh:
+    return lumpy_mesh(0.15)
+
+
+def depth_map(mesh: Mesh, pose: RigidTransform, rng: np.random.Generator, hidden: float = 0.0) -> np.ndarray:
+    """The object before a wall, a nearer thing in front of a share of it, sensor noise and holes."""
+    object_depth = make_rasterizer(mesh).render(CAMERA, pose).depth
+    depth = np.where(object_depth > 0, object_depth, 1.5).astype(float)
+    if hidden > 0:
+        columns = np.nonzero(object_depth)[1]
+        depth[:, : int(np.quantile(columns, hidden))] = 0.6 * pose.translation[2]
+    depth += rng.normal(size=depth.shape) * sensor_noise(depth)
+    depth[rng.random(depth.shape) < 0.1] = 0
+    return depth.astype(np.float32)
+
+
+def refined(mesh: Mesh, rough: RigidTransform, depth: np.ndarray) -> RigidTransform:
+    pixels = CAMERA.project(rough.apply(mesh.vertices))
+    box = (*map(float, pixels.min(0)), *map(float, pixels.max(0)))
+    window = DepthWindow.around(CAMERA, depth, box, 96)  # type: ignore[arg-type]
+    return refine_depth(make_rasterizer(mesh), window, rough, mesh.diameter, np.zeros((6, 6)), DepthConfig())
+
+
+@pytest.mark.parametrize("hidden", [0.0, 0.4])
+def test_depth_fixes_the_distance_and_the_turn(mesh: Mesh, hidden: float) -> None:
+    after = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        truth = random_pose(rng, 4.5 * mesh.diameter, offset=0.05)
+        depth = depth_map(mesh, truth, rng, hidden)
+        rough = RigidTransform(truth.rotation, truth.translation * rng.uniform(0.95, 1.05))  # along the ray: looks the same
+        rough = increment(rough, np.append(rng.normal(0, 0.04, 3), np.zeros(3)))
+        after.append(add_error(refined(mesh, rough, depth), truth, mesh.vertices) / mesh.diameter)
+    assert np.median(after) < 0.01
+
+
+def test_depth_of_something_else_does_not_move_the_pose(mesh: Mesh) -> None:
+    truth = random_pose(np.random.default_rng(0), 4 * mesh.diameter, offset=0.0)
+    assert add_error(refined(mesh, truth, np.zeros((240, 320), np.float32)), truth, mesh.vertices) == 0
+
+
+def test_the_windows_pixels_are_pixels_of_the_map() -> None:
+    depth = np.random.default_rng(0).uniform(0.5, 1, (240, 320)).astype(np.float32)
+    window = DepthWindow.around(CAMERA, depth, (40.2, 30.7, 241.3, 180.1), 64)
+    assert max(window.depth.shape) <= 64
+    point = CAMERA.unproject(np.array([[40.0 + 4 * 7, 30.0 + 4 * 5]]), np.array([0.8]))
+    np.testing.assert_allclose(window.camera.project(point), [[7, 5]], atol=1e-9)
+    assert window.depth[5, 7] == depth[50, 68]
+
+
+def test_seeing_through_the_object_counts_against_a_pose(mesh: Mesh) -> None:
+    truth = RigidTransform(np.eye(3), np.array([0, 0, 0.7]))
+    depth = depth_map(mesh, truth, np.random.default_rng(0))
+    window = DepthWindow.around(CAMERA, depth, (60, 20, 260, 220), 96)
+    rasterizer = make_rasterizer(mesh)
+    at_truth, in_front, behind = (
+        window.agreement(rasterizer, RigidTransform(np.eye(3), np.array([0, 0, z])), 0.003) for z in (0.7, 0.55, 0.85)
+    )
+    assert at_truth > 0.8
+    assert in_front < behind < at_truth  # behind the surface may be hidden; before it, light passed
+
+
+@pytest.mark.parametrize(
+    "depth", [np.ones((100, 100)), np.full((240, 320), 800.0), np.full((240, 320), 0.0007), np.full((240, 320), 800, np.uint16)]
+)
+def test_another_size_or_other_units_are_refused(depth: np.ndarray) -> None:
+    with pytest.raises(InputError, match="depth"):
+        check_depth(depth, CAMERA)
+
+
+def test_missing_depth_is_none() -> None:
+    depth = np.full((240, 320), np.nan)
+    depth[0, 0] = 0.7
+    clean = check_depth(depth, CAMERA)
+    assert clean.sum() == pytest.approx(0.7)
