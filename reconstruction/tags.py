@@ -15,6 +15,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from reconstruction.capture import TagBoard
+from reconstruction.corners import refine_corners
 from reconstruction.errors import InputError, ScaleError
 from reconstruction.scene import Similarity, View
 from reconstruction.scene.transforms import fit_similarity
@@ -30,6 +31,9 @@ FAMILIES = {
     "aruco6x6_250": cv2.aruco.DICT_6X6_250,
 }
 _MAX_RESIDUAL_PX = 2.0
+# Layouts list a tag's corners as their own detector does: from any corner, either way round. Several tags tell which.
+_CORNER_ORDERS = [list(np.roll(way, -start)) for way in ([0, 1, 2, 3], [0, 3, 2, 1]) for start in range(4)]
+_EDGE_ERROR = 0.005  # of a tag's side: what print, light and the camera's tone curve add to every edge alike
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +91,6 @@ def make_detector(family: str) -> cv2.aruco.ArucoDetector:
     if family not in FAMILIES:
         raise InputError(f"there is no tag family called {family!r}", try_next=f"choose one of {', '.join(FAMILIES)}")
     parameters = cv2.aruco.DetectorParameters()
-    parameters.cornerRefinementMethod = cv2.aruco.CORNER_REFINE_SUBPIX
-    parameters.cornerRefinementWinSize = 4
     return cv2.aruco.ArucoDetector(cv2.aruco.getPredefinedDictionary(FAMILIES[family]), parameters)
 
 
@@ -100,7 +102,7 @@ def find_tags(views: Sequence[View], family: str, progress: Progress = silent) -
         grey = cv2.cvtColor(view.photo(), cv2.COLOR_RGB2GRAY)
         corners, ids, _ = detector.detectMarkers(grey)
         for tag, pixels in zip([] if ids is None else ids.ravel().tolist(), corners, strict=True):
-            sightings[tag].append((view, pixels.reshape(4, 2).astype(float)))
+            sightings[tag].append((view, refine_corners(grey, pixels.reshape(4, 2).astype(float))))
         progress(index + 1, len(views), f"tags in {len(sightings)} places")
     found: dict[int, ndarray] = {}
     residuals: list[float] = []
@@ -146,7 +148,11 @@ def fit_board(tags: Tags, board: TagBoard) -> BoardFit:
     world = {tag: tags.corners[tag] for tag in shared}
     metres = {tag: np.array(board.corners_mm[tag]) / 1000 for tag in shared}
     side = float(np.median([np.linalg.norm(c[1] - c[0]) for c in metres.values()]))
-    agreeing = _agreeing_tags(shared, world, metres, tolerance=0.1 * side)
+    for order in _CORNER_ORDERS:
+        metres = {tag: np.array(board.corners_mm[tag])[order] / 1000 for tag in shared}
+        agreeing = _agreeing_tags(shared, world, metres, tolerance=0.1 * side)
+        if len(agreeing) > max(1, len(shared) / 2) or len(shared) < 3:
+            break
     if len(agreeing) < max(1, len(shared) / 2):
         stray = sorted(set(shared) - set(agreeing))
         raise ScaleError(
@@ -187,4 +193,4 @@ def metres_per_unit(tags: Tags, side_m: float) -> tuple[float, float]:
         raise ScaleError(
             "the tags in the photos have different sizes", try_next="give a board layout, or leave only tags of one size in sight"
         )
-    return float(side_m / close.mean()), float(close.std() / close.mean() / np.sqrt(len(close)))
+    return float(side_m / close.mean()), float(np.hypot(close.std() / close.mean() / np.sqrt(len(close)), _EDGE_ERROR))
