@@ -11,11 +11,9 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from reconstruction.capture import Box, Capture, Prompt, SingleTag, TagBoard
+from reconstruction.cluster import cluster_around, largest_cluster
 from reconstruction.errors import PromptError
 from reconstruction.lenses import PhotoLens, load_lenses
 from reconstruction.scene import RigidTransform, View
@@ -105,68 +103,69 @@ def locate_object(
     Raises PromptError where too few points stand there.
     """
     height = plane.height(points)
+    focus = looked_at(views)
+    distance = float(np.median(np.linalg.norm(camera_centres(views) - focus, axis=1)))
+    size: float | None = None
     if prompt is None:
-        focus = looked_at(views)
-        distance = float(np.median(np.linalg.norm(camera_centres(views) - focus, axis=1)))
-        size = 0.3 * distance
-        candidates = (np.linalg.norm(points - focus, axis=1) < 0.7 * distance) & (height < distance)
+        linkage = 0.3 * config.linkage * distance
+        near = np.linalg.norm(points - focus, axis=1) < 0.7 * distance
+        candidates = points[near & (height < distance) & (height > 0.3 * config.min_height * distance)]
+        _require(len(candidates), config, "stand above the table where the cameras look")
+        cluster = candidates[largest_cluster(candidates, linkage, focus)]
     else:
         view = next(v for v in views if v.name == prompt.photo)
-        candidates, size = _prompted(view, points, height, prompt)
-        focus = None
-    candidates &= height > config.min_height * size
-    if candidates.sum() < config.min_points:
-        raise PromptError(
-            f"only {int(candidates.sum())} scene points stand above the table where the object should be",
-            try_next="draw the box around the whole object, or click on it, in a sharp photo; or add texture to the capture",
-        )
-    cluster = points[candidates][_largest_cluster(points[candidates], config.linkage * size, focus)]
-    if len(cluster) < config.min_points:
-        raise PromptError(
-            f"the largest thing there has only {len(cluster)} scene points",
-            try_next="draw a box around the whole object in a photo where it is large and sharp",
-        )
-    return _region_around(cluster, plane, size if prompt is not None and prompt.box else None, config)
+        if prompt.box is not None:
+            inside, size = _under_box(view, points, height, prompt.box)
+            candidates = points[inside & (height > config.min_height * size)]
+            _require(len(candidates), config, "stand above the table inside the box")
+            cluster = candidates[largest_cluster(candidates, config.linkage * size, None)]
+        else:
+            assert prompt.point is not None
+            candidates = points[(height > 0.2 * config.min_height * distance) & (height < distance)]
+            _require(len(candidates), config, "stand above the table")
+            cluster = candidates[_under_point(view, candidates, prompt.point, distance, config)]
+    _require(len(cluster), config, "belong to the largest thing there")
+    return _region_around(cluster, plane, size, config)
 
 
-def _prompted(view: View, points: ndarray, height: ndarray, prompt: Prompt) -> tuple[Bool[ndarray, "n"], float]:
-    """Which points lie under the prompt, and the object's rough size: the box's longer side at their depth."""
+def _require(count: int, config: LocateConfig, where: str) -> None:
+    if count < config.min_points:
+        raise PromptError(
+            f"only {count} scene points {where}",
+            try_next="draw the box around the whole object, or click on it, in a sharp photo where it is large; or add texture to it",
+        )
+
+
+def _under_box(view: View, points: Float[ndarray, "n 3"], height: Float[ndarray, "n"], box: Box) -> tuple[Bool[ndarray, "n"], float]:
+    """Which points lie under the box, and the object's rough size: the box's longer side at their depth."""
     pixels, depth = view.project(points), view.cam_from_world.apply(points)[:, 2]
-    if prompt.box is not None:
-        x0, y0, x1, y1 = prompt.box
-        span = max(x1 - x0, y1 - y0)
-        with np.errstate(invalid="ignore"):
-            inside = ((pixels >= (x0, y0)) & (pixels <= (x1, y1))).all(1)
-    else:
-        assert prompt.point is not None
-        span = 0.25 * max(view.camera.width, view.camera.height)
-        with np.errstate(invalid="ignore"):
-            inside = np.linalg.norm(pixels - prompt.point, axis=1) < 0.3 * span
-    if inside.sum() == 0:
+    with np.errstate(invalid="ignore"):
+        inside = ((pixels >= box[:2]) & (pixels <= box[2:])).all(1)
+    if not inside.any():
         raise PromptError(
-            f"no scene points lie under the prompt in {prompt.photo}", try_next="put it on the object, in pixels of the upright photo"
+            f"no scene points lie under the box in {view.name}", try_next="put it on the object, in pixels of the upright photo"
         )
-    # The table's own points in and around the box bound the depth at which the object can stand.
+    # What stands in the box is nearer than the table and the room behind it.
     lifted = inside & (height > 0.01 * np.median(depth[inside]))
-    reference = depth[lifted] if lifted.sum() >= 5 else depth[inside]
-    near = float(np.percentile(reference, 30))
-    size = span / view.camera.fx * near
-    if prompt.box is None:  # the whole thing under a click reaches further than the click's own neighbourhood
-        centre = np.median(points[lifted & (depth < near + 0.3 * size)], axis=0) if lifted.sum() >= 5 else np.median(points[inside], axis=0)
-        inside = np.linalg.norm(points - centre, axis=1) < size
-    return inside & (depth > 0) & (height < 2.5 * size), float(size)
+    near = float(np.percentile(depth[lifted if lifted.sum() >= 5 else inside], 30))
+    size = max(box[2] - box[0], box[3] - box[1]) / view.camera.fx * near
+    return inside & (height < 2.5 * size), float(size)
 
 
-def _largest_cluster(points: Float[ndarray, "n 3"], linkage: float, focus: Float[ndarray, "3"] | None) -> Int[ndarray, "k"]:
-    """Single linkage; with a focus, near clusters count for more than far ones."""
-    pairs = cKDTree(points).query_pairs(linkage, output_type="ndarray")
-    graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(points),) * 2)
-    _, label = connected_components(graph, directed=False)
-    weight = np.bincount(label).astype(float)
-    if focus is not None:
-        centres = np.stack([np.bincount(label, points[:, k]) for k in range(3)], 1) / weight[:, None]
-        weight /= 1 + (np.linalg.norm(centres - focus, axis=1) / (4 * linkage)) ** 2
-    return np.flatnonzero(label == weight.argmax())
+def _under_point(
+    view: View, candidates: Float[ndarray, "n 3"], point: tuple[float, float], distance: float, config: LocateConfig
+) -> Int[ndarray, "k"]:
+    """Indices of the thing under the click: what the front-most points near it belong to."""
+    away = np.linalg.norm(view.project(candidates) - point, axis=1)  # NaN behind the camera
+    radius = 0.03 * max(view.camera.width, view.camera.height)
+    with np.errstate(invalid="ignore"):
+        under = np.flatnonzero(away < radius)
+    if len(under) == 0:
+        raise PromptError(f"no scene points stand under the click in {view.name}", try_next="click on a textured part of the object")
+    depth = view.cam_from_world.apply(candidates[under])[:, 2]
+    front = under[depth < np.percentile(depth, 25) + 0.05 * distance]
+    seed = int(front[away[front].argmin()])
+    return cluster_around(candidates, seed, 0.15 * distance, config.min_points)
 
 
 def _region_around(cluster: Float[ndarray, "n 3"], plane: SupportPlane, size: float | None, config: LocateConfig) -> Region:
