@@ -19,7 +19,7 @@ def jug(spacing: float = 0.002) -> Mesh:
 
     Watertight, in metres, origin at the centre of its bounding box, z up.
     """
-    mesh = polygonize(_jug_distance, np.array([-0.115, -0.085, -0.008]), np.array([0.125, 0.085, 0.175]), spacing)
+    mesh = polygonize(_jug_distance, np.array([-0.115, -0.085, -0.0087]), np.array([0.125, 0.085, 0.175]), spacing)
     lower, upper = mesh.bounds
     return Mesh(mesh.vertices - (lower + upper) / 2, mesh.faces)
 
@@ -60,7 +60,7 @@ def polygonize(distance: Field, lower: Float[ndarray, "3"], upper: Float[ndarray
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1)
     values = distance(grid.reshape(-1, 3)).reshape(grid.shape[:3])
     vertices, faces, _, _ = marching_cubes(values, 0.0, spacing=(spacing,) * 3)
-    return Mesh(vertices.astype(float) + lower, faces[:, ::-1].astype(np.int32))
+    return Mesh(vertices.astype(float) + lower, faces.astype(np.int32))
 
 
 def _jug_distance(points: Float[ndarray, "n 3"]) -> Float[ndarray, "n"]:

@@ -169,6 +169,6 @@ def room(seed: int) -> list[Thing]:
     wood = make_texture(seed + 60, 0.22, 0.05, contrast=0.75, saturation=0.16, brightness=0.26, spread=0.3)
     paper = make_texture(seed + 61, 0.5, 0.22, contrast=0.6, saturation=0.2, spread=0.4)
     return [
-        Thing(table, RigidTransform(translation=np.array([0, 0, -0.0401])), wood),
+        Thing(table, RigidTransform(translation=np.array([0, 0, -0.04])), wood),
         Thing(walls, RigidTransform(translation=np.array([0.2, 0.1, -0.75])), paper, wall=True),
     ]
