@@ -92,7 +92,7 @@ def carve_hull(
     upper: Float[ndarray, "3"],
     resolution: int = 96,
     *,
-    tolerance: float = 0.07,
+    tolerance: float = 0.1,
     min_views: int = 3,
     rounds: int = 2,
 ) -> Hull:

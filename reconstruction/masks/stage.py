@@ -20,7 +20,7 @@ from reconstruction.scene.view import load_views, save_views
 from reconstruction.sparse import SparsePoints
 from reconstruction.stage import Progress, Quality, Stage, StageContext, silent
 
-ROUNDS = (Round(0.0, 0.35, 0.3), Round(0.12, 0.15, 0.2), Round(0.08, 0.08, 0.1), Round(0.06, 0.05, 0.06))
+ROUNDS = (Round(0.0, 0.35, 0.3), Round(0.12, 0.15, 0.2), Round(0.08, 0.08, 0.12), Round(0.06, 0.05, 0.1))
 
 
 @dataclass(frozen=True)

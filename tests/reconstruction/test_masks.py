@@ -1,0 +1,212 @@
+"""Masks of the rendered capture against its exact ones; photos that can't be trusted are dropped with the reason."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reconstruction.backends import load_backend
+from reconstruction.errors import BackendMissing, ImageError, MaskError
+from reconstruction.generated import GeneratedCapture
+from reconstruction.hull import Hull
+from reconstruction.lenses import PhotoLens, save_lenses
+from reconstruction.locate import Region
+from reconstruction.masks import MASKERS
+from reconstruction.masks.given import read_given_masks
+from reconstruction.masks.rounds import Round, Verdict, judge, require_enough
+from reconstruction.masks.stage import MASKS, Agreement, MaskConfig, make_masker, segment_object
+from reconstruction.rasterizers import make_rasterizer
+from reconstruction.scene import Camera, Lens, RigidTransform, View
+from reconstruction.scene.images import read_mask, write_mask
+from reconstruction.scene.transforms import look_at
+from reconstruction.scene.view import load_views, save_views
+from reconstruction.sparse import SparsePoints
+from reconstruction.stage import run_stage
+from reconstruction.workspace import Workspace
+
+CONFIG = MaskConfig(hull_resolution=64, crop_px=160)
+
+
+def sparse_points(capture: GeneratedCapture, views: list[View]) -> SparsePoints:
+    """Noisy points on the object and the table, seen by a third of the views that can see them: what SfM would give."""
+    rng, mesh = np.random.default_rng(0), capture.mesh
+    on_object, _ = mesh.sample(300, 0)
+    table = np.c_[rng.uniform(-0.25, 0.25, (500, 2)), np.full(500, mesh.bounds[0][2])]
+    exact = np.concatenate([on_object, table])
+    rasterizer = make_rasterizer(mesh)
+    seen: list[tuple[int, int]] = []
+    for index, view in enumerate(views):
+        depth = rasterizer.render(view.camera, view.cam_from_world).depth
+        pixels = view.project(exact)
+        inside = np.nonzero(view.camera.contains(pixels) & (rng.random(len(exact)) < 0.33))[0]
+        column, row = pixels[inside].round().astype(int).T
+        ahead = depth[row, column]
+        mask = view.mask()
+        assert mask is not None
+        visible = (ahead == 0) | (view.cam_from_world.apply(exact[inside])[:, 2] < 1.005 * ahead)
+        visible &= mask[row, column] == (inside < 300)
+        seen += [(index, int(i)) for i in inside[visible]]
+    observed = np.array(seen, np.int32)
+    xyz = exact + rng.normal(0, 0.0005, exact.shape)
+    return SparsePoints(xyz, np.zeros((len(xyz), 3), np.uint8), observed[:, 0], observed[:, 1])
+
+
+def region_of(capture: GeneratedCapture, points: SparsePoints) -> Region:
+    floor = np.array([0.0, 0.0, capture.mesh.bounds[0][2]])
+    own = points.xyz[np.unique(points.point_index[points.point_index < 300])]
+    low, high = own.min(0) - floor, own.max(0) - floor
+    margin = 0.25 * (high - low)
+    lower = np.array([*(low - margin)[:2], 0.0])
+    return Region(RigidTransform(np.eye(3), -floor), lower, high + margin, own, "tags")
+
+
+@pytest.fixture(scope="module")
+def workspace(generated_capture: GeneratedCapture, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """What sfm and locate would have left: undistorted photos, cameras, points, the region."""
+    space = Workspace(tmp_path_factory.mktemp("object"))
+    views = generated_capture.undistorted_views(space.root / "sfm")
+    points = sparse_points(generated_capture, views)
+    save_views(space.sfm_views, [replace(view, mask_path=None) for view in views])
+    points.save(space.sfm_points)
+    lens = PhotoLens(generated_capture.camera, generated_capture.lens)
+    save_lenses(space.sfm_lens, {view.name: lens for view in views})
+    space.region.parent.mkdir()
+    space.region.write_text(json.dumps(region_of(generated_capture, points).to_json()))
+    (space.root / "capture").mkdir()
+    return space
+
+
+def overlap(a: np.ndarray, b: np.ndarray) -> float:
+    return float((a & b).sum() / (a | b).sum())
+
+
+def test_masks_of_the_capture_match_the_exact_ones(workspace: Workspace, posed_views: list[View]) -> None:
+    result = run_stage(MASKS, CONFIG, workspace)
+    truth = {view.name: view.mask() for view in posed_views}
+    used = load_views(workspace.masked_views)
+    ious = [overlap(view.mask(), truth[view.name]) for view in used]  # type: ignore[arg-type]
+    assert len(used) >= 0.9 * len(posed_views)
+    assert np.mean(ious) >= 0.93
+    assert result.quality["used"] == len(used)
+    assert result.quality["used"] + result.quality["dropped"] == len(posed_views)
+    verdicts = json.loads((workspace.root / "masks" / "verdicts.json").read_text())
+    assert [v["photo"] for v in verdicts] == [view.name for view in posed_views]
+    assert {v["photo"] for v in verdicts if v["used"]} == {view.name for view in used}
+
+
+def test_a_photo_with_a_wrong_pose_is_dropped_and_the_others_stay(workspace: Workspace) -> None:
+    views, points = load_views(workspace.sfm_views), SparsePoints.load(workspace.sfm_points)
+    region = Region.from_json(json.loads(workspace.region.read_text()))
+    turned = RigidTransform.from_rotvec(np.array([0.0, np.radians(8), 0.0]), np.zeros(3))
+    views[5] = replace(views[5], cam_from_world=turned @ views[5].cam_from_world)
+    config = replace(CONFIG, rounds=(Round(0.0, 0.35, 0.3), Round(0.06, 0.08, 0.12)))
+    agreement: Agreement = segment_object(views, region, points, make_masker(config), config)
+    assert not agreement.verdicts[5].used
+    assert agreement.verdicts[5].reason
+    assert sum(v.used for v in agreement.verdicts) >= len(views) - 3
+
+
+def test_the_users_masks_are_taken_as_they_are(workspace: Workspace, generated_capture: GeneratedCapture, tmp_path: Path) -> None:
+    own = Workspace(tmp_path)
+    for name in ("sfm", "locate"):
+        (own.root / name).symlink_to(workspace.root / name)
+    own.given_masks.mkdir(parents=True)
+    for photo in generated_capture.photos:
+        (own.given_masks / f"{photo.name}.png").write_bytes(photo.mask_path.read_bytes())
+    views = load_views(workspace.sfm_views)
+    exact = generated_capture.undistorted_views(tmp_path / "exact")
+    masks = read_given_masks(views, own.given_masks, own.sfm_lens)
+    assert min(overlap(mask, view.mask()) for mask, view in zip(masks, exact, strict=True)) > 0.97  # type: ignore[arg-type]
+
+
+def lens_file(folder: Path) -> tuple[View, Path]:
+    camera = Camera(64, 48, 60, 60, 31.5, 23.5)
+    save_lenses(folder / "lens.json", {"a": PhotoLens(camera.resized(128, 96), Lens())})
+    return View("a", camera, RigidTransform(), folder / "a.png"), folder / "lens.json"
+
+
+def test_a_given_mask_may_have_the_photos_size_or_the_views(tmp_path: Path) -> None:
+    view, lenses = lens_file(tmp_path)
+    (tmp_path / "masks").mkdir()
+    for width, height in ((128, 96), (64, 48)):
+        mask = np.zeros((height, width), bool)
+        mask[:, : width // 2] = True
+        write_mask(tmp_path / "masks" / "a.png", mask)
+        (read,) = read_given_masks([view], tmp_path / "masks", lenses)
+        np.testing.assert_array_equal(read, np.arange(64)[None].repeat(48, 0) < 32)
+
+
+def test_a_given_mask_of_another_size_is_named(tmp_path: Path) -> None:
+    view, lenses = lens_file(tmp_path)
+    (tmp_path / "masks").mkdir()
+    write_mask(tmp_path / "masks" / "a.png", np.ones((10, 10), bool))
+    with pytest.raises(ImageError, match=r"a\.png has 10x10 pixels, its photo 128x96"):
+        read_given_masks([view], tmp_path / "masks", lenses)
+
+
+def test_given_masks_named_like_no_photo_are_an_error(tmp_path: Path) -> None:
+    view, lenses = lens_file(tmp_path)
+    (tmp_path / "masks").mkdir()
+    write_mask(tmp_path / "masks" / "b.png", np.ones((48, 64), bool))
+    with pytest.raises(MaskError, match="named like a photo"):
+        read_given_masks([view], tmp_path / "masks", lenses)
+
+
+@pytest.fixture(scope="module")
+def ball() -> Hull:
+    grid = np.stack(np.meshgrid(*[np.linspace(-1, 1, 41)] * 3, indexing="ij"), -1)
+    return Hull(np.linalg.norm(grid, axis=-1) < 0.6, np.full(3, -1.0), 0.05)
+
+
+def looking(target: tuple[float, float, float]) -> View:
+    pose = look_at(np.array([0.0, -5, 0]), np.array(target), np.array([0.0, 0, 1]))
+    return View("a", Camera(200, 200, 300, 300, 99.5, 99.5), pose, Path("unused"))
+
+
+def test_verdicts_say_why(ball: Hull) -> None:
+    ahead = looking((0, 0, 0))
+    silhouette = ball.silhouette(ahead)
+    assert judge(ahead, silhouette, ball) == Verdict("a", True, "used", 1.0, 0.0, 1.0)
+    assert judge(ahead, np.zeros_like(silhouette), ball).reason == "no mask found"
+    assert judge(ahead, np.ones_like(silhouette), ball).reason.startswith("mask disagrees: IoU 0.1")
+    half = silhouette & (np.arange(200) < 95)
+    assert judge(ahead, half, ball).reason.startswith("hidden: 5")
+    assert judge(looking((0, 5, 0)), silhouette, ball).used
+    aside = looking((1.9, 0, 0))
+    assert judge(aside, ball.silhouette(aside), ball).reason.startswith("object cut off")
+    away = looking((0, -10, 0))
+    assert judge(away, silhouette, ball).reason == "not in view"
+
+
+def test_a_smaller_bite_is_an_occlusion_and_forgiven(ball: Hull) -> None:
+    ahead = looking((0, 0, 0))
+    mask = ball.silhouette(ahead) & (np.arange(200)[:, None] < 115)
+    verdict = judge(ahead, mask, ball)
+    assert verdict.used
+    assert verdict.hidden > 0.05
+
+
+def test_too_few_usable_masks_are_an_error_that_counts_the_reasons() -> None:
+    good, bad = Verdict("a", True, "used", 0.95, 0, 1), Verdict("b", False, "mask disagrees: IoU 0.30", 0.3, 0, 1)
+    require_enough([good] * 8 + [bad] * 8)
+    with pytest.raises(MaskError, match=r"only 7 of 7"):
+        require_enough([good] * 7)
+    with pytest.raises(MaskError, match=r"only 9 of 20 .*11 mask disagrees"):
+        require_enough([good] * 9 + [bad] * 11)
+
+
+def test_sam_without_its_package_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "reconstruction.masks.sam", None)
+    with pytest.raises(BackendMissing, match="pip install segment-anything"):
+        load_backend("masker", MASKERS, "sam")
+
+
+def test_written_masks_are_read_back_exactly(tmp_path: Path) -> None:
+    mask = np.random.default_rng(0).random((20, 30)) < 0.5
+    write_mask(tmp_path / "m.png", mask)
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.png"), mask)
