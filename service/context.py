@@ -22,10 +22,9 @@ class Context:
     broker: Celery
     mailbox: Mailbox
 
-    @property
-    def heartbeat_s(self) -> float:
-        """A worker that has been silent for longer counts as gone."""
-        return max(10.0, 5 * self.settings.beat_s)
+    def live_queues(self) -> set[str]:
+        """Queues that a worker serves: one that has not missed five beats."""
+        return set(self.store.live_workers(max(10.0, 5 * self.settings.beat_s)).values())
 
 
 def _context(request: Request) -> Context:

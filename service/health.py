@@ -48,7 +48,7 @@ def info(context: Ctx) -> dict[str, Any]:
 
 def _checks(context: Context) -> dict[str, bool]:
     try:
-        live = context.store.live_queues(context.heartbeat_s)
+        live = context.live_queues()
         database = True
     except SQLAlchemyError:
         live, database = set(), False

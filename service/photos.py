@@ -104,7 +104,7 @@ def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, max_
 def _is_clutter(name: str) -> bool:
     """What file managers put beside photos."""
     parts = PurePosixPath(name).parts
-    return any(p.startswith((".", "__MACOSX")) for p in parts) or parts[-1] in ("Thumbs.db", "desktop.ini")
+    return any(p != ".." and p.startswith((".", "__MACOSX")) for p in parts) or parts[-1] in ("Thumbs.db", "desktop.ini")
 
 
 def _blank_places_in_jpeg(path: Path) -> None:

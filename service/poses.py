@@ -66,7 +66,7 @@ def _question(context: Context, form: Form, folder: Path) -> tuple[dict[str, Any
     images = form.named("image")
     if len(images) != 1 or len(form.named("depth")) > 1:
         raise InputError(f"{len(images)} images came", try_next="send one form field called image, and at most one called depth")
-    if ESTIMATE not in context.store.live_queues(context.heartbeat_s):
+    if ESTIMATE not in context.live_queues():
         raise NoWorker("no estimate worker is running", try_next="wait for it to start, or look at /readyz and the worker's log")
     relative: dict[str, str] = {}
     for upload in (*images, *form.named("depth")):

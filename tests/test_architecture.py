@@ -53,7 +53,7 @@ def test_the_service_sees_names_and_rows_only() -> None:
 
 @pytest.mark.parametrize("module", ["service.app", "workers.jobs", "workers.claims", "workers.queue", "workers.pipeline", "workers.cli"])
 def test_no_torch_is_loaded(module: str) -> None:
-    heavy = "torch", "cv2", "numba", "pycolmap", "trimesh"
+    heavy = "torch", "cv2", "numba", "pycolmap", "trimesh", "numpy", "scipy"
     program = f"import sys, {module}; found = [m for m in {heavy} if m in sys.modules]; sys.exit(', '.join(found) or None)"
     result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, f"{module} loads {result.stderr.strip()}"

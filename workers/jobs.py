@@ -153,10 +153,11 @@ class JobStore:
 
     # workers
 
-    def live_queues(self, within_s: float) -> set[str]:
-        """Queues with a worker that gave a sign of life in the last `within_s` seconds."""
+    def live_workers(self, within_s: float) -> dict[str, str]:
+        """Workers that gave a sign of life in the last `within_s` seconds, each with its queue."""
         with self._db.read() as db:
-            return set(db.execute(select(WORKERS.c.queue).where(WORKERS.c.seen_at > time.time() - within_s)).scalars())
+            rows = db.execute(select(WORKERS.c.id, WORKERS.c.queue).where(WORKERS.c.seen_at > time.time() - within_s))
+            return {row.id: row.queue for row in rows}
 
     def _job(self, db: Connection, row: Any) -> JobRow:
         attempts = db.execute(select(ATTEMPTS).where(ATTEMPTS.c.job_id == row.id).order_by(ATTEMPTS.c.id)).all()

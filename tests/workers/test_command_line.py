@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from reconstruction.capture import Capture, KnownLength, Prompt, SingleTag
 from reconstruction.errors import InputError
 from workers import options
+from workers.cli import app
 from workers.embedded import ServerError, redis_executable, serve
 from workers.settings import Settings
 
@@ -78,9 +80,12 @@ def test_onboarding_and_going_on(photos: Path, tmp_path: Path) -> None:
         (["--cameras", "nowhere.json"], "nowhere.json"),
     ],
 )
-def test_mistakes_are_said_in_one_line(photos: Path, tmp_path: Path, arguments: list[str], said: str) -> None:
-    result = snap6d("onboard", photos, "--out", tmp_path / "out", *arguments)
-    assert result.returncode == 2
+def test_mistakes_are_said_in_one_line(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
+) -> None:
+    monkeypatch.setenv("SNAP6D_PIPELINE", "stand_in:PIPELINE")
+    result = CliRunner().invoke(app, ["onboard", str(photos), "--out", str(tmp_path / "out"), *arguments])
+    assert result.exit_code == 2
     assert result.stderr.startswith("error [")
     assert said in result.stderr
     assert "Traceback" not in result.stderr

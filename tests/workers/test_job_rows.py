@@ -144,7 +144,7 @@ def test_an_object_in_work_is_not_deleted(rows: Rows) -> None:
         rows.jobs.job(job.id)
 
 
-def test_live_queues_forget_the_silent(rows: Rows) -> None:
+def test_silent_workers_are_forgotten(rows: Rows) -> None:
     rows.claims.worker_beat("w1", "cpu")
-    assert rows.jobs.live_queues(5.0) == {"cpu"}
-    assert rows.jobs.live_queues(-1.0) == set()
+    assert rows.jobs.live_workers(5.0) == {"w1": "cpu"}
+    assert rows.jobs.live_workers(-1.0) == {}

@@ -1,0 +1,21 @@
+"""Health check of a worker's container: exit status 0 when a worker of this machine has beaten lately."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+from workers.jobs import JobStore
+from workers.settings import Settings
+from workers.tables import Database
+
+
+def alive() -> bool:
+    """Whether a worker of this host name, a container's own, gave a sign of life in the last five beats."""
+    settings = Settings()
+    names = JobStore(Database(settings.database), ()).live_workers(max(10.0, 5 * settings.beat_s))
+    return any(name.partition("@")[2].startswith(f"{socket.gethostname()}-") for name in names)
+
+
+if __name__ == "__main__":
+    sys.exit(0 if alive() else 1)
