@@ -12,6 +12,7 @@ from reconstruction.masks.stage import MaskConfig
 from reconstruction.scale import ScaleConfig
 from reconstruction.sdf.stage import SurfaceConfig
 from reconstruction.sfm import SfmConfig
+from surfemb.network import FULL_NETWORK
 from surfemb.synthetic import SyntheticConfig
 from surfemb.train import TrainConfig
 from surfemb.validation import ValidationConfig
@@ -34,10 +35,38 @@ class Profile:
 STANDARD = Profile()
 """About 95 photos of 1280x720 in 30 minutes on two cores."""
 
-PREVIEW = replace(STANDARD)
+PREVIEW = replace(
+    STANDARD,
+    surface=replace(
+        STANDARD.surface,
+        training=replace(STANDARD.surface.training, steps=1200),
+        photo_px=320,
+        mesh_cells=144,
+        faces=20_000,
+    ),
+    synthetic=replace(STANDARD.synthetic, views=600, backgrounds=120, textures=40),
+    correspondence=replace(STANDARD.correspondence, steps=1200, validate_every=300),
+    validation=replace(STANDARD.validation, views=8, overlays=8),
+)
 """About 50 photos of 720 px in 8 minutes on two cores."""
 
-FULL = replace(STANDARD)
-"""The published sizes; wants a GPU."""
+FULL = replace(
+    STANDARD,
+    sfm=replace(STANDARD.sfm, feature_px=2000, max_features=8192),
+    surface=replace(
+        STANDARD.surface,
+        training=replace(STANDARD.surface.training, steps=20_000, rays=4096, samples=32),
+        device="cuda",
+        encoding="tcnn",
+        photo_px=800,
+        mesh_cells=384,
+        faces=100_000,
+    ),
+    synthetic=replace(STANDARD.synthetic, views=10_000, px=288),
+    correspondence=replace(
+        STANDARD.correspondence, steps=100_000, pixels=1024, network=FULL_NETWORK, workers=8, device="cuda", validate_every=2000
+    ),
+)
+"""Close to the published sizes. Wants a GPU and tiny-cuda-nn, and says so where they are missing."""
 
 PROFILES = {"preview": PREVIEW, "standard": STANDARD, "full": FULL}
