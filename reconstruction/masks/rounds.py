@@ -22,6 +22,7 @@ from reconstruction.sparse import SparsePoints
 from reconstruction.stage import Progress, silent
 
 Mask = Bool[ndarray, "h w"]
+OWN = 0.06  # a point of the region itself may lie this far off the hull (share of the size): thin parts come late
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def segment_views(
                 progress(turn * len(views) + len(masks), len(rounds) * len(views), f"round {turn + 1} of {len(rounds)}")
             palette = Palette.of_counts(colors)
             last = turn + 1 == len(rounds)
-            hull = carve_masks(views, masks, subject, resolution if last else resolution // 2, this.tolerance, 2 if last else 1)
+            hull = carve_masks(views, masks, subject, resolution, this.tolerance, 2 if last else 1)
     return Agreement(masks, hull, [judge(view, mask, hull) for view, mask in zip(views, masks, strict=True)])
 
 
@@ -162,31 +163,38 @@ def make_guess(
     unit = float(np.sqrt(likely.sum()))
     if unit < 8:
         return None
-    limit = _distance(~likely) <= this.reach * unit
-    limit &= _box_silhouette(view, subject)
+    seen = subject.points.seen_by(index)
+    pixels = [_visible(view, subject.points.xyz[seen & chosen]) for chosen in (on_object, off_object)]
+    limit = (_distance(~_with_points(likely, pixels[0])) <= this.reach * unit) & _box_silhouette(view, subject)
     core = _distance(likely) > this.core * unit if this.core else np.zeros_like(likely)
     rows, columns = np.nonzero(limit)
     if len(rows) == 0:
         return None
     box = (float(columns.min()), float(rows.min()), float(columns.max()), float(rows.max()))
-    seen = subject.points.seen_by(index)
-    pixels = [_visible(view, subject.points.xyz[seen & chosen]) for chosen in (on_object, off_object)]
     return Guess(view.name, box, likely, core, limit, *pixels)
+
+
+def _with_points(likely: Mask, object_px: Float[ndarray, "n 2"]) -> Mask:
+    """A thin part may be missing from the hull while the sparse points know of it."""
+    out = likely.copy()
+    column, row = object_px.round().astype(int).T
+    out[row, column] = True
+    return out
 
 
 def _tell_apart(subject: Subject, hull: Hull | None) -> tuple[Bool[ndarray, "n"], Bool[ndarray, "n"]]:
     """Which sparse points are surely on the object, and which surely are not. Those near the hull's surface are neither."""
     points, size = subject.points.xyz, float(np.linalg.norm(np.ptp(subject.object_points, axis=0)))
     above = points[:, 2] > subject.lower[2] + 0.02 * size  # the support's own points are level with the box's floor
+    own = np.asarray(cKDTree(subject.object_points).query(points)[0] < 1e-6 * size)
     if hull is None:
-        chosen = np.asarray(cKDTree(subject.object_points).query(points)[0] < 1e-6 * size)
         inside_box = ((points > subject.lower) & (points < subject.upper)).all(1)
-        return chosen, ~chosen & ~(inside_box & above)
+        return own, ~own & ~(inside_box & above)
     index = ((points - hull.origin) / hull.spacing).round()
     known = ((index >= 0) & (index < hull.inside.shape)).all(1)
     distance = np.full(len(points), np.inf)
     distance[known] = hull.signed_distance()[tuple(index[known].astype(int).T)]
-    return (distance < 0.01 * size) & above, distance > 0.03 * size
+    return (distance < np.where(own, OWN, 0.01) * size) & above, distance > np.where(own, 2 * OWN, 0.03) * size
 
 
 def _visible(view: View, points: Float[ndarray, "n 3"]) -> Float[ndarray, "m 2"]:
