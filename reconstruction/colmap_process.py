@@ -19,6 +19,7 @@ from reconstruction.sparse import SparsePoints
 
 BATCH = 16  # photos or (times four) pairs between two reports of progress
 ENOUGH_REGISTERED = 0.9  # of the photos: no other focal length is tried
+ENOUGH_FOR_PRINCIPAL_POINT = 15  # photos a camera
 
 
 def report(phase: str, step: int, steps: int) -> None:
@@ -32,6 +33,8 @@ def reconstruct(request: Request) -> None:
     extract(request, camera_ids)
     match(request, choose_pairs(request))
     models = triangulate(request, camera_ids) if request.poses else map_with_some_focal(request, camera_ids)
+    if models and not request.poses and not all(camera.calibrated for camera in request.cameras):
+        refine_principal_point(models[0], request)
     save_models(request, models, camera_ids)
 
 
@@ -177,6 +180,19 @@ def map_incrementally(request: Request) -> list[pycolmap.Reconstruction]:
     models.mkdir(exist_ok=True)
     found = pycolmap.incremental_mapping(request.database, request.photos, models, mapper_options(request), next_image_callback=next_image)
     return sorted(found.values(), key=lambda m: -m.num_reg_images())
+
+
+def refine_principal_point(model: pycolmap.Reconstruction, request: Request) -> None:
+    """A last adjustment of everything. While the model grows the principal point is held: few views can't tell it from a turn."""
+    if model.num_reg_images() < ENOUGH_FOR_PRINCIPAL_POINT * len(request.cameras):
+        return
+    options = pycolmap.BundleAdjustmentOptions()
+    options.refine_principal_point = True
+    options.print_summary = False
+    options.ceres.solver_options.num_threads = request.threads
+    options.ceres.solver_options.max_num_iterations = 50
+    pycolmap.bundle_adjustment(model, options)
+    model.update_point_3d_errors()
 
 
 def triangulate(request: Request, camera_ids: list[int]) -> list[pycolmap.Reconstruction]:
