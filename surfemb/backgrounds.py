@@ -25,9 +25,9 @@ def surroundings(views: Sequence[View], points_obj: Float[ndarray, "n 3"], count
     Fewer than `count` where the object fills the photos. points_obj: the mesh's vertices.
     """
     rng = np.random.default_rng((seed, 1))
-    per_view = np.bincount(np.arange(count) * len(views) // count, minlength=len(views)) if views else []
-    for view, wanted in zip(views, per_view, strict=True):
-        if not wanted:
+    for index, view in enumerate(views):
+        wanted = (index + 1) * count // len(views) - index * count // len(views)
+        if wanted == 0:
             continue
         photo, taken = view.photo(), _object_area(view, points_obj)
         for _ in range(wanted):

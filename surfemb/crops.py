@@ -155,7 +155,7 @@ class CropSampler:
         if keep:
             return crop.warp(photo), crop.warp(mask)
         object_only = cv2.bitwise_and(photo, photo, mask=(mask > 127).astype(np.uint8))
-        pixels = crop.warp(np.dstack([object_only, mask]))
+        pixels = crop.warp(cv2.merge([*cv2.split(object_only), mask]))
         front, alpha = pixels[..., :3], pixels[..., 3]
         if rng.random() < self.config.p_relight:
             front = self._relit(front, raster, rng)

@@ -45,12 +45,13 @@ class Losses:
         return self.mask + self.contrast
 
 
-def correspondence_losses(model: CorrespondenceModel, batch: Batch, other_points: Float[Tensor, "m 3"]) -> Losses:
+def correspondence_losses(model: CorrespondenceModel, batch: Batch, other_points: Float[Tensor, "m 3"], half: bool = False) -> Losses:
     """Binary cross-entropy of the mask, and InfoNCE of each pixel's own point against `other_points` of the surface.
 
-    Contrast is in nats a pixel: log(m + 1) for a network that knows nothing.
+    Contrast is in nats a pixel: log(m + 1) for a network that knows nothing. half: the query network computes in bfloat16.
     """
-    logits, queries = model.query(batch.crops)
+    with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=half):
+        logits, queries = model.query(batch.crops)
     mask = F.binary_cross_entropy_with_logits(logits, batch.mask.float())
     shown = batch.has_object.nonzero()[:, 0]
     if len(shown) == 0:

@@ -1,0 +1,155 @@
+"""Stage `correspondence`: crops in, trained networks out."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from reconstruction.errors import PipelineError
+from reconstruction.scene import Mesh, View
+from reconstruction.scene.images import write_photo
+from reconstruction.scene.view import load_views
+from reconstruction.stage import Progress, Quality, Stage, StageContext, silent
+from surfemb.batches import BatchRecipe, load_batches
+from surfemb.crops import CropConfig
+from surfemb.held_out import HeldOut
+from surfemb.loss import Batch, correspondence_losses
+from surfemb.network import CorrespondenceModel, NetworkConfig
+from surfemb.optimiser import Optimiser, OptimiserConfig
+from surfemb.split import split_views
+from surfemb.viewpoints import ViewRange
+
+PADDING = 1.3
+"""Crop side over the object's longer side where held-out photos are judged; estimates should crop alike."""
+
+
+class TrainingError(PipelineError):
+    """The networks could not be trained."""
+
+    code: ClassVar[str] = "training-failed"
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """steps of `batch` crops; in each crop `pixels` visible pixels against `others` points of the surface.
+
+    workers: processes that make crops; 0 makes them in this one. threads: of the trainer. device: "auto" is CUDA where there is one.
+    """
+
+    steps: int = 4000
+    batch: int = 16
+    pixels: int = 128
+    others: int = 1024
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    crops: CropConfig = field(default_factory=CropConfig)
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    workers: int = 1
+    threads: int = 2
+    device: str = "auto"
+    validate_every: int = 500
+    checkpoint_s: float = 45.0
+    seed: int = 0
+
+
+def train_model(
+    mesh: Mesh,
+    batches: Callable[[int], Iterator[Batch]],
+    held_out: HeldOut,
+    config: TrainConfig,
+    scratch: Path | None = None,
+    progress: Progress = silent,
+) -> tuple[CorrespondenceModel, list[dict[str, Any]]]:
+    """The averaged networks, and one row a validation: step, losses, held-out scores.
+
+    batches: from a first step on, the training's batches. scratch: where checkpoints are kept; a training that was
+    stopped goes on from the one it finds there. Raises TrainingError where the loss is no number any more.
+    """
+    device = pick_device(config.device)
+    torch.manual_seed(config.seed)
+    radius = float(np.linalg.norm(mesh.vertices, axis=1).max())
+    model = CorrespondenceModel(config.network, radius).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    state, history = Optimiser(model, config.optimiser, config.steps), []
+    checkpoint = None if scratch is None else scratch / "training.safetensors"
+    if checkpoint is not None and checkpoint.exists():
+        history = state.restore(checkpoint)
+    pool = torch.from_numpy(mesh.sample(20_000, config.seed)[0].astype(np.float32)).to(device)
+    saved = said = time.monotonic()
+    contrast = mask = 0.0
+    for batch in batches(state.step):
+        model.train()
+        choice = np.random.default_rng((config.seed, state.step)).integers(0, len(pool), config.others)
+        losses = correspondence_losses(model, batch.to(device), pool[torch.from_numpy(choice).to(device)], half=True)
+        state.update(losses)
+        contrast, mask = losses.contrast.item(), losses.mask.item()
+        if not np.isfinite(contrast + mask):
+            raise TrainingError(f"the loss is no number at step {state.step}", try_next="lower optimiser.learning_rate")
+        if state.step % config.validate_every == 0 or state.step == config.steps:
+            score = held_out.score(state.averaged)
+            history.append({"step": state.step, "train_mask": mask, "train_contrast": contrast, **(score.to_json() if score else {})})
+        now = time.monotonic()
+        if now - said > 1 or state.step == config.steps:
+            said = now
+            progress(state.step, config.steps, f"contrast {contrast:.2f}, mask {mask:.3f}{_latest(history)}")
+        if checkpoint is not None and now - saved > config.checkpoint_s:
+            state.save(checkpoint, history)
+            saved = now
+    return state.averaged, history
+
+
+def _latest(history: list[dict[str, Any]]) -> str:
+    if not history or "mask_iou" not in history[-1]:
+        return ""
+    return f"; held-out photos: mask IoU {history[-1]['mask_iou']:.2f}, point error {100 * history[-1]['coordinate_error']:.1f} %"
+
+
+def pick_device(name: str) -> torch.device:
+    """Raises TrainingError where CUDA is asked for and there is none."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise TrainingError("there is no CUDA device", try_next='use device = "auto" or "cpu"')
+    return torch.device(name)
+
+
+def run(config: TrainConfig, context: StageContext) -> Quality:
+    workspace, started = context.workspace, time.monotonic()
+    mesh, views = Mesh.load(workspace.mesh), load_views(workspace.views)
+    if sum(view.mask_path is not None for view in views) < 2:
+        raise TrainingError("fewer than two photos have a mask", try_next="look at the masks stage: which photos were dropped, and why")
+    recipe = BatchRecipe(workspace.root, config.network.crop_px, config.crops, config.batch, config.pixels, config.seed)
+    _, hidden = split_views(views)
+    sampler = recipe.make_sampler()
+    held_out = HeldOut(mesh, [crop for view in hidden if (crop := sampler.plain(view, PADDING)) is not None])
+    threads = torch.get_num_threads()
+    torch.set_num_threads(config.threads)
+    try:
+        batches = lambda first: load_batches(recipe, first, config.steps, config.workers)  # noqa: E731
+        model, history = train_model(mesh, batches, held_out, config, context.scratch, context.progress)
+    finally:
+        torch.set_num_threads(threads)
+    write_photo(context.out / "preview.png", held_out.picture(model))
+    (context.out / "history.json").write_text(json.dumps(history, indent=1))
+    model.save(context.out / "model.json", context.out / "weights.safetensors", _facts(mesh, views, hidden))
+    last = {name: value for name, value in history[-1].items() if not name.startswith("train_")}
+    return {**last, "held_out": len(hidden), "crops_per_second": round(config.steps * config.batch / (time.monotonic() - started), 1)}
+
+
+def _facts(mesh: Mesh, views: list[View], hidden: list[View]) -> dict[str, Any]:
+    """What an estimate may want to know about the training."""
+    return {
+        "diameter": mesh.diameter,
+        "view_range": ViewRange.of(views, mesh.vertices).to_json(),
+        "held_out": [view.name for view in hidden],
+        "padding": PADDING,
+        "torch": torch.__version__,
+    }
+
+
+CORRESPONDENCE = Stage("correspondence", 1, ("scale", "surface", "synthetic"), run)
