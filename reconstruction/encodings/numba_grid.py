@@ -25,11 +25,11 @@ class NumbaHashGrid(Encoding):
         self._grid = (config.cells, config.offsets)
 
     def forward(self, points: Float[Tensor, "n 3"], active: int) -> Float[Tensor, "n f"]:
-        features: Tensor = _Encode.apply(points, self.table, self._grid, active)
+        features: Tensor = _Encode.apply(points, self.table, self._grid, active)  # type: ignore[no-untyped-call]
         return features
 
     def with_jacobian(self, points: Float[Tensor, "n 3"], active: int) -> tuple[Float[Tensor, "n f"], Float[Tensor, "n f 3"]]:
-        features, jacobian = _EncodeWithJacobian.apply(points, self.table, self._grid, active)
+        features, jacobian = _EncodeWithJacobian.apply(points, self.table, self._grid, active)  # type: ignore[no-untyped-call]
         return features, jacobian
 
 
@@ -69,15 +69,15 @@ class _EncodeWithJacobian(torch.autograd.Function):
         return None, torch.from_numpy(grad), None, None
 
 
-@numba.njit(inline="always", fastmath=True)
-def _cell(coordinate: float, cells: int) -> tuple[int, float]:
+@numba.njit(inline="always", fastmath=True)  # type: ignore[untyped-decorator]
+def _cell(coordinate: Any, cells: int) -> tuple[Any, Any]:
     """The cell along one axis and the place inside it, 0 to 1."""
     scaled = min(max(coordinate, _ZERO), _ONE) * np.float32(cells)
     index = min(int(scaled), cells - 1)
     return index, scaled - np.float32(index)
 
 
-@numba.njit(inline="always", fastmath=True)
+@numba.njit(inline="always", fastmath=True)  # type: ignore[untyped-decorator]
 def _strides(cells: int, entries: int) -> tuple[bool, int, int, int]:
     """Whether a level is dense, and what a step along each axis multiplies."""
     side = cells + 1
@@ -86,12 +86,12 @@ def _strides(cells: int, entries: int) -> tuple[bool, int, int, int]:
     return False, PRIMES[0], PRIMES[1], PRIMES[2]
 
 
-@numba.njit(inline="always", fastmath=True)
+@numba.njit(inline="always", fastmath=True)  # type: ignore[untyped-decorator]
 def _entry(dense: bool, x: int, y: int, z: int, entries: int) -> int:
     return x + y + z if dense else (x ^ y ^ z) & (entries - 1)
 
 
-@numba.njit(parallel=True, fastmath=True, cache=True, nogil=True)
+@numba.njit(parallel=True, fastmath=True, cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _features(points: ndarray, table: ndarray, cells: ndarray, offsets: ndarray, active: int, out: ndarray) -> None:
     for chunk in numba.prange((len(points) + _CHUNK - 1) // _CHUNK):
         for level in range(active):
@@ -115,7 +115,7 @@ def _features(points: ndarray, table: ndarray, cells: ndarray, offsets: ndarray,
                 out[n, 2 * level + 1] = second
 
 
-@numba.njit(parallel=True, fastmath=True, cache=True, nogil=True)
+@numba.njit(parallel=True, fastmath=True, cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _features_and_jacobian(
     points: ndarray, table: ndarray, cells: ndarray, offsets: ndarray, active: int, out: ndarray, jacobian: ndarray
 ) -> None:
@@ -148,7 +148,7 @@ def _features_and_jacobian(
                 row[0], row[1], row[2] = bx * scale, by * scale, bz * scale
 
 
-@numba.njit(parallel=True, fastmath=True, cache=True, nogil=True)
+@numba.njit(parallel=True, fastmath=True, cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _scatter(points: ndarray, by_features: ndarray, cells: ndarray, offsets: ndarray, active: int, grad: ndarray) -> None:
     for level in numba.prange(active):  # a task owns a level's entries: no races, and the same sums every time
         side, offset = cells[level], offsets[level]
@@ -169,7 +169,7 @@ def _scatter(points: ndarray, by_features: ndarray, cells: ndarray, offsets: nda
                         grad[entry, 1] += weight * second
 
 
-@numba.njit(parallel=True, fastmath=True, cache=True, nogil=True)
+@numba.njit(parallel=True, fastmath=True, cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _scatter_with_jacobian(
     points: ndarray, by_features: ndarray, by_jacobian: ndarray, cells: ndarray, offsets: ndarray, active: int, grad: ndarray
 ) -> None:

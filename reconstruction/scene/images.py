@@ -94,7 +94,8 @@ def read_depth(path: Path, scale_m: float = 0.001) -> Float[ndarray, "h w"]:
 
 
 def write_photo(path: Path, photo: UInt8[ndarray, "h w 3"], quality: int = 95) -> None:
-    _write(path, cv2.cvtColor(photo, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if path.suffix.lower() in (".jpg", ".jpeg") else []
+    _write(path, cv2.cvtColor(photo, cv2.COLOR_RGB2BGR), options)
 
 
 def write_mask(path: Path, mask: Bool[ndarray, "h w"]) -> None:

@@ -1,0 +1,110 @@
+"""The training pixels: those of every photo that lie on the object or close around it, kept small in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, Int, UInt8
+from numpy import ndarray
+
+from reconstruction.hull import Hull, find_bites
+from reconstruction.scene import Camera, Similarity, View
+from reconstruction.sdf.sampling import place_samples
+
+OUTSIDE, EDGE, OBJECT, HIDDEN = 0, 1, 2, 3
+"""EDGE pixels mix object and background: they count for the outline, not for the colour. HIDDEN: the mask has a bite there."""
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """The part of a photo that shows the object, shrunk where it has more pixels than needed."""
+
+    view: View
+    camera: Camera
+    photo: UInt8[ndarray, "h w 3"]
+    labels: UInt8[ndarray, "h w"]
+
+    def rays(self, unit_from_obj: Similarity) -> tuple[Float[ndarray, "3"], Float[ndarray, "n 3"]]:
+        """Camera centre and unit directions of all pixels, row by row, in the unit cube; float32."""
+        directions = self.view.cam_from_world.inverse().rotate(self.camera.rays()).reshape(-1, 3)
+        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+        return unit_from_obj.apply(self.view.centre_world).astype(np.float32), directions.astype(np.float32)
+
+
+def open_window(view: View, hull: Hull, longest_px: int) -> Window | None:
+    """None where the photo has no mask or shows nothing of the hull."""
+    mask = view.mask()
+    if mask is None:
+        return None
+    lower, upper = hull.bounds()
+    corners = np.stack(np.meshgrid(*np.stack([lower, upper], 1)), -1).reshape(-1, 3)
+    pixels = view.project(corners)
+    if np.isnan(pixels).any():
+        return None
+    border = 0.08 * np.ptp(pixels, axis=0).max() + 2
+    x0, y0 = np.floor(pixels.min(0) - border).clip(0).astype(int)
+    x1, y1 = np.ceil(pixels.max(0) + border).astype(int).clip(None, (view.camera.width, view.camera.height))
+    if x1 - x0 < 4 or y1 - y0 < 4:
+        return None
+    cut = np.s_[y0:y1, x0:x1]
+    labels = _labels(mask, hull.silhouette(view))[cut]
+    photo, camera = view.photo()[cut], view.camera.cropped(int(x0), int(y0), int(x1 - x0), int(y1 - y0))
+    shrink = min(1.0, longest_px / max(camera.width, camera.height))
+    if shrink < 1:
+        camera = camera.resized(round(camera.width * shrink), round(camera.height * shrink))
+        photo = cv2.resize(photo, (camera.width, camera.height), interpolation=cv2.INTER_AREA)
+        labels = cv2.resize(labels, (camera.width, camera.height), interpolation=cv2.INTER_NEAREST)
+    return Window(view, camera, np.ascontiguousarray(photo), np.ascontiguousarray(labels))
+
+
+def _labels(mask: Bool[ndarray, "h w"], silhouette: Bool[ndarray, "h w"]) -> UInt8[ndarray, "h w"]:
+    inner = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    labels = np.where(inner, OBJECT, np.where(mask, EDGE, OUTSIDE)).astype(np.uint8)
+    labels[find_bites(mask, silhouette)] = HIDDEN
+    return labels
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """origins, directions: unit cube. colours: [0, 1]. window: the index of the photo."""
+
+    origins: Float[ndarray, "r 3"]
+    directions: Float[ndarray, "r 3"]
+    colours: Float[ndarray, "r 3"]
+    labels: UInt8[ndarray, "r"]
+    window: Int[ndarray, "r"]
+
+
+@dataclass(frozen=True, eq=False)
+class RayPool:
+    """All training pixels, flat."""
+
+    centres: Float[ndarray, "v 3"]
+    window: Int[ndarray, "n"]
+    directions: Float[ndarray, "n 3"]
+    colours: UInt8[ndarray, "n 3"]
+    labels: UInt8[ndarray, "n"]
+
+    @classmethod
+    def fill(
+        cls, windows: Sequence[Window], unit_from_obj: Similarity, distances: Float[ndarray, "side side side"], reach: float
+    ) -> RayPool:
+        """Keeps the pixels whose rays come within `reach` (cube units) of the hull; no other can tell anything."""
+        centres, rows = [], []
+        for index, window in enumerate(windows):
+            centre, directions = window.rays(unit_from_obj)
+            _, near = place_samples(
+                np.tile(centre, (len(directions), 1)), directions, distances, reach, np.zeros((len(directions), 1), np.float32)
+            )
+            centres.append(centre)
+            numbers = np.full(int(near.sum()), index, np.int32)
+            rows.append((numbers, directions[near], window.photo.reshape(-1, 3)[near], window.labels.reshape(-1)[near]))
+        return cls(np.stack(centres), *(np.concatenate(column) for column in zip(*rows, strict=True)))
+
+    def draw(self, count: int, rng: np.random.Generator) -> Batch:
+        pick = rng.integers(0, len(self.labels), count)
+        window = self.window[pick]
+        return Batch(self.centres[window], self.directions[pick], self.colours[pick].astype(np.float32) / 255, self.labels[pick], window)

@@ -1,0 +1,52 @@
+"""Volume rendering of a signed distance (Wang et al., "NeuS", NeurIPS 2021)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from reconstruction.sdf.field import SurfaceField
+
+
+@dataclass(frozen=True, eq=False)
+class Rendering:
+    """colour: (r, 3), on black. opacity: (r,). points, gradients: where the colour was taken, and the distance's slope there."""
+
+    colour: Float[Tensor, "r 3"]
+    opacity: Float[Tensor, "r"]
+    points: Float[Tensor, "k 3"]
+    gradients: Float[Tensor, "k 3"]
+
+
+def render_rays(
+    field: SurfaceField,
+    origins: Float[Tensor, "r 3"],
+    directions: Float[Tensor, "r 3"],
+    lengths: Float[Tensor, "r s"],
+    active: tuple[int, int],
+    sheen: float = 1.0,
+    least_weight: float = 0.01,
+) -> Rendering:
+    """Renders rays of the unit cube from samples at sorted `lengths`; `active` levels of the distance and the colour.
+
+    Between neighbours NeuS's opacity is alpha = max(1 - Phi(s f') / Phi(s f), 0), so the light left behind a sample is a
+    running product of ratios, here a running sum of logarithms. Colour, the dear part, is taken only in the middle of those
+    sections that weigh at least `least_weight`.
+    """
+    points = origins[:, None] + lengths[..., None] * directions[:, None]  # (r, s, 3)
+    distances = field.distance(points.reshape(-1, 3), active[0]).reshape(lengths.shape)
+    log_phi = functional.logsigmoid(distances * field.sharpness)
+    left = (log_phi[:, 1:] - log_phi[:, :-1]).clamp(max=0).cumsum(1).exp()
+    left = torch.cat([torch.ones_like(left[:, :1]), left], 1)
+    weights = left[:, :-1] - left[:, 1:]  # (r, s - 1)
+    ray, section = torch.nonzero(weights.detach() > least_weight, as_tuple=True)
+    middle = (lengths[ray, section] + lengths[ray, section + 1]) / 2
+    at = origins[ray] + middle[:, None] * directions[ray]
+    _, gradients = field.distance_and_gradient(at, active[0])
+    colours = field.colour(at, directions[ray], functional.normalize(gradients, dim=1), active[1], sheen)
+    colour = torch.zeros_like(origins).index_add(0, ray, weights[ray, section][:, None] * colours)
+    return Rendering(colour, 1 - left[:, -1], at, gradients)

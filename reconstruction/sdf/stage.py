@@ -1,0 +1,135 @@
+"""Masked, posed photos to a coloured mesh: hull, training, extraction, and a check on photos that were held out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from reconstruction.errors import SurfaceError
+from reconstruction.hull import Hull
+from reconstruction.scene import Mesh, Similarity, View
+from reconstruction.scene.view import load_views
+from reconstruction.sdf.checkpoint import load_checkpoint, save_checkpoint
+from reconstruction.sdf.evaluate import Renderer, compare, write_preview
+from reconstruction.sdf.extract import extract_mesh, vertex_colours
+from reconstruction.sdf.field import FieldConfig, SurfaceField
+from reconstruction.sdf.frame import cube_around, hull_distances, unseen_nodes
+from reconstruction.sdf.model import SurfaceModel
+from reconstruction.sdf.rays import RayPool, Window, open_window
+from reconstruction.sdf.train import Trainer, TrainingConfig
+from reconstruction.stage import Progress, Quality, Stage, StageContext, silent
+
+_CHECKPOINT_S = 45.0
+
+
+@dataclass(frozen=True)
+class SurfaceConfig:
+    """The defaults are those of the standard profile: about five minutes on two CPU cores."""
+
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    field: FieldConfig = field(default_factory=FieldConfig)
+    encoding: str = "numba"
+    device: str = "cpu"
+    photo_px: int = 400  # the object's window in a photo is shrunk to this
+    mesh_cells: int = 192
+    faces: int = 40_000
+    holdout_every: int = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    mesh: Mesh
+    model: SurfaceModel
+    quality: Quality
+    preview: tuple[Window, ...]
+
+
+def reconstruct_surface(
+    views: Sequence[View], hull: Hull, config: SurfaceConfig, progress: Progress = silent, scratch: Path | None = None
+) -> Surface:
+    """The object's surface from masked views in the object frame and their hull.
+
+    `scratch`: a folder for checkpoints; a training found there goes on. Every `holdout_every`-th photo is kept out and
+    scored against. Raises SurfaceError where the photos can't be used or no surface comes out.
+    """
+    training, heldout = _windows(views, hull, config)
+    unit_from_obj = cube_around(hull)
+    trainer = _trainer(training, hull, unit_from_obj, config)
+    seconds = _train(trainer, progress, scratch)
+    model = SurfaceModel(trainer.surface.requires_grad_(False), unit_from_obj, config.encoding)
+    mesh = extract_mesh(model, hull, trainer.cached, config.mesh_cells, config.faces)
+    mesh = Mesh(mesh.vertices, mesh.faces, vertex_colours(model, mesh, [w.view for w in training]))
+    quality = {
+        **compare(Renderer(model, mesh), heldout),
+        "heldout": [window.view.name for window in heldout],
+        "faces": len(mesh.faces),
+        "extents_m": [round(float(v), 5) for v in mesh.extents],
+        "sharpness": round(float(trainer.surface.sharpness), 1),
+        "steps": trainer.step,
+        "seconds": round(sum(seconds), 1),
+        "steps_per_s": round(len(seconds) / max(sum(seconds), 1e-9), 1),
+        "encoding": config.encoding,
+    }
+    shown = (heldout or training)[:: max(1, len(heldout or training) // 6)][:6]
+    return Surface(mesh, model, quality, tuple(shown))
+
+
+def _windows(views: Sequence[View], hull: Hull, config: SurfaceConfig) -> tuple[list[Window], list[Window]]:
+    """Of the photos to train on, and of those held out (none where there are fewer than ten)."""
+    windows = [window for view in views if (window := open_window(view, hull, config.photo_px)) is not None]
+    if len(windows) < 3:
+        raise SurfaceError(f"only {len(windows)} photos show the object with a mask", try_next="take more photos of it, from all sides")
+    every = config.holdout_every
+    held = {i for i in range(len(windows)) if every and len(windows) >= 10 and i % every == every // 2}
+    return [w for i, w in enumerate(windows) if i not in held], [w for i, w in enumerate(windows) if i in held]
+
+
+def _trainer(windows: Sequence[Window], hull: Hull, unit_from_obj: Similarity, config: SurfaceConfig) -> Trainer:
+    torch.manual_seed(config.training.seed)
+    surface = SurfaceField(config.field, config.encoding)
+    distances = hull_distances(hull, unit_from_obj, config.field.base_cells)
+    surface.set_base(torch.from_numpy(distances))
+    pool = RayPool.fill(windows, unit_from_obj, distances, reach=0.03)
+    return Trainer(surface, pool, config.training, unseen_nodes(distances, pool.centres), device=config.device)
+
+
+def _train(trainer: Trainer, progress: Progress, scratch: Path | None) -> list[float]:
+    """Runs the steps that are left; returns the seconds of each."""
+    checkpoint = scratch / "checkpoint.safetensors" if scratch else None
+    if checkpoint:
+        load_checkpoint(checkpoint, trainer)
+    seconds: list[float] = []
+    reported = saved = time.monotonic()
+    while trainer.step < trainer.config.steps:
+        started = time.monotonic()
+        losses = trainer.run_step()
+        now = time.monotonic()
+        seconds.append(now - started)
+        if not np.isfinite(losses["colour"]):
+            raise SurfaceError("the training of the surface diverged", try_next="run it with a smaller table_rate")
+        if now - reported > 1:
+            reported = now
+            progress(trainer.step, trainer.config.steps, f"colour loss {losses['colour']:.4f}")
+        if checkpoint and now - saved > _CHECKPOINT_S:
+            save_checkpoint(checkpoint, trainer)
+            saved = time.monotonic()
+    trainer.refresh()
+    return seconds
+
+
+def run(config: SurfaceConfig, context: StageContext) -> Quality:
+    workspace = context.workspace
+    surface = reconstruct_surface(load_views(workspace.views), Hull.load(workspace.hull), config, context.progress, context.scratch)
+    surface.mesh.save(context.out / workspace.mesh.name)
+    surface.mesh.save(context.out / workspace.mesh_glb.name)
+    surface.model.save(context.out / workspace.field.name)
+    write_preview(context.out / "preview.png", Renderer(surface.model, surface.mesh), surface.preview)
+    return surface.quality
+
+
+SURFACE = Stage("surface", 1, ("scale", "masks", "sfm"), run)

@@ -1,0 +1,165 @@
+"""Photos to surface: gradient descent on what the field would show against what the photos show."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from reconstruction.sdf.field import SurfaceField
+from reconstruction.sdf.frame import grid_nodes
+from reconstruction.sdf.rays import HIDDEN, OBJECT, OUTSIDE, Batch, RayPool
+from reconstruction.sdf.render import Rendering, render_rays
+from reconstruction.sdf.sampling import place_samples
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The defaults suit two CPU cores and five minutes. Weights are relative to the colour loss."""
+
+    steps: int = 6000
+    rays: int = 1024
+    samples: int = 18
+    table_rate: float = 1e-2
+    net_rate: float = 2e-3
+    sharpness_rate: float = 1e-2
+    first_sharpness: float = 100.0  # 1 / cube units; soft, so that colours far behind the hull can be found
+    soft_share: float = 0.2  # of the steps, over which the sharpness may rise to `firm_sharpness`
+    firm_sharpness: float = 1000.0
+    last_rate: float = 0.05  # of the first, reached along an exponential
+    mask_weight: float = 0.1
+    eikonal_weight: float = 0.03
+    unseen_weight: float = 1.0
+    exposure_weight: float = 0.3
+    first_levels: int = 4
+    unlock_share: float = 0.4  # of the steps, after which all levels are learnt
+    sheen_share: float = 0.3  # of the steps, after which colour may depend on the direction as it likes
+    refresh_every: int = 100
+    seed: int = 0
+
+
+@dataclass
+class Trainer:
+    """A training in progress. Everything it needs to go on exactly where it was is in `state`."""
+
+    surface: SurfaceField
+    pool: RayPool
+    config: TrainingConfig
+    unseen: Float[ndarray, "k 3"]
+    step: int = 0
+    device: str = "cpu"
+    rng: np.random.Generator = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rng = np.random.default_rng(self.config.seed)
+        self.surface.to(self.device)
+        nn.init.constant_(self.surface.log_sharpness, math.log(self.config.first_sharpness))
+        # gain (log) and offset of every photo's colours
+        self.exposure = nn.Parameter(torch.zeros(len(self.pool.centres), 2, 3, device=self.device))
+        tables = [self.surface.distance_grid, self.surface.colour_grid]
+        nets = [self.surface.distance_hidden, self.surface.distance_out, self.surface.colour_net]
+        groups = [
+            {"params": [p for m in tables for p in m.parameters()], "lr": self.config.table_rate},
+            {"params": [p for m in nets for p in m.parameters()], "lr": self.config.net_rate},
+            {"params": [self.exposure], "lr": self.config.net_rate},
+            {"params": [self.surface.log_sharpness], "lr": self.config.sharpness_rate},
+        ]
+        self.optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-15, fused=True)
+        self.first_rates = [float(group["lr"]) for group in self.optimizer.param_groups]
+        self.cached = self.surface.base_distances.cpu().numpy().copy()
+
+    def run_step(self) -> dict[str, float]:
+        """One step of gradient descent; returns the losses."""
+        if self.step % self.config.refresh_every == 0:
+            self.refresh()
+        for group, first in zip(self.optimizer.param_groups, self.first_rates, strict=True):
+            group["lr"] = first * self._rate()
+        batch = self.pool.draw(self.config.rays, self.rng)
+        losses = self._losses(batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self._limit_sharpness()
+        self.step += 1
+        return {name: float(loss.detach()) for name, loss in losses.items()}
+
+    def _rate(self) -> float:
+        warm = min(1.0, (self.step + 1) / 50)
+        return warm * self.config.last_rate ** (self.step / self.config.steps)
+
+    def _limit_sharpness(self) -> None:
+        """A surface that hardens early is stuck where it is: a hollow that the hull fills is only found while it is soft."""
+        share = self.step / max(1.0, self.config.soft_share * self.config.steps)
+        if share < 1:
+            first, firm = math.log(self.config.first_sharpness), math.log(self.config.firm_sharpness)
+            self.surface.log_sharpness.data.clamp_(max=first + share * (firm - first))
+
+    def active(self) -> tuple[int, int]:
+        """Unlocked levels of the distance grid and the colour grid."""
+        share = min(1.0, self.step / max(1.0, self.config.unlock_share * self.config.steps))
+        first = self.config.first_levels
+        levels = (self.surface.config.distance.levels, self.surface.config.colour.levels)
+        distance, colour = (min(total, first + math.floor(share * (total - first) + 1e-9)) for total in levels)
+        return distance, colour
+
+    def half_width(self) -> float:
+        """Of the band that is sampled: wide while the surface is soft."""
+        cell = 1 / self.surface.config.base_cells
+        return float(np.clip(4 / float(self.surface.sharpness.detach()), 1.5 * cell, 0.06))
+
+    def refresh(self) -> None:
+        """Brings the cached distances up to date where the surface may be."""
+        base = self.surface.base_distances.cpu().numpy()
+        self.cached = base.copy()
+        inside = base < 0.04
+        nodes = torch.from_numpy(grid_nodes(self.surface.config.base_cells)[inside.reshape(-1)])
+        with torch.no_grad():
+            residual = [self.surface.residual(part.to(self.device), self.active()[0]).cpu() for part in torch.split(nodes, 65536)]
+        self.cached[inside] += torch.cat(residual).numpy()
+
+    def _losses(self, batch: Batch) -> dict[str, Tensor]:
+        config = self.config
+        jitter = self.rng.random((len(batch.labels), config.samples), dtype=np.float32)
+        lengths, near = place_samples(batch.origins, batch.directions, self.cached, self.half_width(), jitter)
+        to: Callable[[ndarray], Tensor] = lambda array: torch.from_numpy(np.ascontiguousarray(array[near])).to(self.device)  # noqa: E731
+        sheen = min(1.0, self.step / max(1.0, config.sheen_share * config.steps))
+        shown = render_rays(self.surface, to(batch.origins), to(batch.directions), to(lengths), self.active(), sheen)
+        labels = to(batch.labels)
+        return {
+            "colour": self._colour_loss(shown, to(batch.colours), labels, to(batch.window)),
+            "mask": config.mask_weight * _mask_loss(shown.opacity, labels),
+            "eikonal": config.eikonal_weight * ((shown.gradients.norm(dim=1) - 1) ** 2).mean(),
+            "unseen": config.unseen_weight * self._unseen_loss(),
+            "exposure": config.exposure_weight * self.exposure.square().mean(),
+        }
+
+    def _colour_loss(self, shown: Rendering, colours: Tensor, labels: Tensor, window: Tensor) -> Tensor:
+        # relative to the mean photo: else one gain for all could trade places with the object's own colour
+        gain, offset = (self.exposure - self.exposure.mean(0))[window].unbind(1)  # the mean photo is the neutral one
+        error = functional.huber_loss(shown.colour * gain.exp() + offset, colours, delta=0.1, reduction="none").mean(1)
+        counts = (labels == OBJECT).to(error)
+        return 10 * (error * counts).sum() / counts.sum().clamp(min=1)  # Huber below delta is e^2 / 2: 10 brings it to |e| / 2
+
+    def _unseen_loss(self) -> Tensor:
+        """Keeps the hull where no photo looks, such as underneath."""
+        if not len(self.unseen):
+            return self.exposure.new_zeros(())
+        points = self.unseen[self.rng.integers(0, len(self.unseen), 256)]
+        points = points + self.rng.normal(0, 0.5 / self.surface.config.base_cells, points.shape)
+        residual = self.surface.residual(torch.from_numpy(points.astype(np.float32)).to(self.device), self.active()[0])
+        return residual.abs().mean()
+
+
+def _mask_loss(opacity: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of the outline. Where the hull knows better than a mask with a bite, the mask has no say."""
+    target = (labels != OUTSIDE).to(opacity)
+    counts = (labels != HIDDEN).to(opacity)
+    loss = functional.binary_cross_entropy(opacity.clamp(1e-3, 1 - 1e-3), target, reduction="none")
+    return (loss * counts).sum() / counts.sum().clamp(min=1)

@@ -1,0 +1,156 @@
+"""The surface of a rendered object, measured against the mesh it was rendered from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial import cKDTree
+
+from reconstruction.encodings import HashGridConfig
+from reconstruction.errors import InputError, SurfaceError
+from reconstruction.generated import GeneratedCapture
+from reconstruction.hull import Hull, carve_hull
+from reconstruction.scene import Mesh, View
+from reconstruction.scene.view import save_views
+from reconstruction.sdf.checkpoint import load_checkpoint, save_checkpoint
+from reconstruction.sdf.extract import extract_mesh
+from reconstruction.sdf.field import FieldConfig, SurfaceField
+from reconstruction.sdf.frame import cube_around, hull_distances
+from reconstruction.sdf.model import SurfaceModel
+from reconstruction.sdf.rays import open_window
+from reconstruction.sdf.sampling import place_samples
+from reconstruction.sdf.stage import SURFACE, Surface, SurfaceConfig, _trainer, reconstruct_surface
+from reconstruction.sdf.train import TrainingConfig
+from reconstruction.stage import run_stage
+from reconstruction.workspace import Workspace
+
+SMALL = SurfaceConfig(
+    training=TrainingConfig(steps=250, rays=512, samples=14, refresh_every=50),
+    field=FieldConfig(HashGridConfig(6, 8, 96, 14), HashGridConfig(6, 12, 256, 15), base_cells=64, hidden=32),
+    photo_px=200,
+    mesh_cells=96,
+    faces=8000,
+)
+
+
+@pytest.fixture(scope="module")
+def hull(posed_views: list[View], generated_capture: GeneratedCapture) -> Hull:
+    lower, upper = generated_capture.mesh.bounds
+    room = 0.1 * (upper - lower).max()
+    masks = [view.mask() for view in posed_views]
+    return carve_hull(posed_views, masks, lower - room * np.array([1, 1, 0]), upper + room, 64)
+
+
+@pytest.fixture(scope="module")
+def surface(posed_views: list[View], hull: Hull) -> Surface:
+    return reconstruct_surface(posed_views, hull, SMALL)
+
+
+def error_share(found: Mesh, truth: Mesh) -> float:
+    """Mean distance between two surfaces, both ways, as a share of the true diameter."""
+    dense = [cKDTree(mesh.sample(200_000, seed=1)[0]) for mesh in (found, truth)]
+    there = dense[1].query(found.sample(10_000, seed=2)[0])[0].mean()
+    back = dense[0].query(truth.sample(10_000, seed=2)[0])[0].mean()
+    return float(there + back) / 2 / truth.diameter
+
+
+def test_surface_is_close_to_the_truth(surface: Surface, generated_capture: GeneratedCapture) -> None:
+    assert error_share(surface.mesh, generated_capture.mesh) < 0.006
+    assert len(surface.mesh.faces) <= SMALL.faces
+    a, b, c = (surface.mesh.vertices[surface.mesh.faces[:, i]] for i in range(3))
+    assert (a * np.cross(b, c)).sum() > 0, "faces must run counter-clockwise from outside"
+
+
+def test_heldout_photos_look_right(surface: Surface) -> None:
+    assert surface.quality["heldout"] == [surface.preview[i].view.name for i in range(len(surface.preview))]
+    assert surface.quality["psnr_heldout_exposed"] > 20
+    assert surface.quality["iou_heldout"] > 0.95
+
+
+def test_model_survives_the_disk(surface: Surface, tmp_path: Path) -> None:
+    surface.model.save(tmp_path / "field.safetensors")
+    points, face = surface.mesh.sample(2000, seed=0)
+    normals = surface.mesh.face_normals[face]
+    for encoding in ("numba", "torch"):
+        loaded = SurfaceModel.load(tmp_path / "field.safetensors", encoding)
+        np.testing.assert_allclose(loaded.sdf(points), surface.model.sdf(points), atol=1e-6)
+        np.testing.assert_allclose(loaded.shade(points, -normals, normals), surface.model.shade(points, -normals, normals), atol=1e-4)
+    away = surface.model.sdf(points + 0.02 * surface.mesh.diameter * normals)
+    assert abs(np.median(away) / (0.02 * surface.mesh.diameter) - 1) < 0.25
+    (tmp_path / "field.safetensors").write_bytes(b"nothing")
+    with pytest.raises(InputError, match="surface"):
+        SurfaceModel.load(tmp_path / "field.safetensors")
+
+
+def test_interrupted_training_goes_on_identically(posed_views: list[View], hull: Hull, tmp_path: Path) -> None:
+    config = replace(SMALL, training=replace(SMALL.training, steps=12, refresh_every=5))
+    windows = [window for view in posed_views[:8] if (window := open_window(view, hull, 120)) is not None]
+    whole, first, second = (_trainer(windows, hull, cube_around(hull), config) for _ in range(3))
+    for _ in range(12):
+        whole.run_step()
+    for _ in range(7):
+        first.run_step()
+    save_checkpoint(tmp_path / "checkpoint.safetensors", first)
+    assert load_checkpoint(tmp_path / "checkpoint.safetensors", second)
+    for _ in range(5):
+        second.run_step()
+    for (name, expected), found in zip(whole.surface.state_dict().items(), second.surface.state_dict().values(), strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=0, msg=name)
+    torch.testing.assert_close(second.exposure, whole.exposure, rtol=0, atol=0)
+
+
+def test_gradient_is_the_slope_of_the_distance(hull: Hull) -> None:
+    torch.manual_seed(0)
+    config = FieldConfig(HashGridConfig(3, 4, 8, 14), HashGridConfig(2, 4, 8, 14), base_cells=32, hidden=16)
+    field = SurfaceField(config, "torch")
+    field.set_base(torch.from_numpy(hull_distances(hull, cube_around(hull), 32)))
+    torch.nn.init.normal_(field.distance_grid.table, std=0.1)  # type: ignore[arg-type]
+    torch.nn.init.normal_(field.distance_out.weight, std=0.1)
+    field = field.double()
+    points = torch.rand(500, 3, dtype=torch.float64, requires_grad=True)
+    distance, gradient = field.distance_and_gradient(points, 3)
+    (expected,) = torch.autograd.grad(distance.sum(), points)
+    torch.testing.assert_close(gradient, expected)
+
+
+def test_samples_surround_the_surface() -> None:
+    axis = np.linspace(0, 1, 65, dtype=np.float32)
+    nodes = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1)
+    ball = (np.linalg.norm(nodes - 0.5, axis=-1) - 0.3).astype(np.float32)
+    origins = np.array([[0.5, 0.5, -2.0], [0.5, 0.85, -2.0], [0.5, 0.815, -2.0]], np.float32)
+    directions = np.tile(np.array([0, 0, 1], np.float32), (3, 1))
+    jitter = np.random.default_rng(0).random((3, 16), dtype=np.float32)
+    lengths, near = place_samples(origins, directions, ball, 0.03, jitter)
+    assert near.tolist() == [True, False, True]
+    assert (np.diff(lengths[near], axis=1) >= 0).all()
+    assert abs(lengths[0] - 2.2).max() < 0.04, "the near side of the ball, not its far side"
+    assert np.median(abs(lengths[0] - 2.2)) < 0.015
+
+
+def test_no_surface_is_an_error(surface: Surface, hull: Hull) -> None:
+    coarse = np.full((65, 65, 65), 0.5, np.float32)
+    with pytest.raises(SurfaceError, match="masks"):
+        extract_mesh(surface.model, hull, coarse, 32, 1000)
+
+
+def test_too_few_masks_is_an_error(posed_views: list[View], hull: Hull) -> None:
+    with pytest.raises(SurfaceError, match="2 photos"):
+        reconstruct_surface(posed_views[:2], hull, SMALL)
+
+
+def test_stage_writes_its_artifacts(posed_views: list[View], hull: Hull, tmp_path: Path) -> None:
+    root = posed_views[0].mask_path.parent.parent.parent  # type: ignore[union-attr]
+    workspace = Workspace(root)
+    save_views(workspace.views, posed_views)
+    hull.save(workspace.hull)
+    config = replace(SMALL, training=replace(SMALL.training, steps=5))
+    result = run_stage(SURFACE, config, workspace)
+    assert result.quality["steps"] == 5
+    assert Mesh.load(workspace.mesh).colors is not None
+    assert len(Mesh.load(workspace.mesh_glb).faces) == result.quality["faces"]
+    assert (root / "surface" / "preview.png").stat().st_size > 10_000
+    assert SurfaceModel.load(workspace.field).sdf(np.zeros((1, 3))).shape == (1,)
