@@ -22,7 +22,7 @@ def turntable(mesh: Mesh, count: int = 6, size: int = 320) -> Picture:
     rasterizer = make_rasterizer(mesh)
     lower, upper = mesh.bounds
     centre, fine = (lower + upper) / 2, 2 * size
-    camera = Camera(fine, fine, 2.6 * fine, 2.6 * fine, fine / 2 - 0.5, fine / 2 - 0.5)
+    camera = Camera(fine, fine, 2.2 * fine, 2.2 * fine, fine / 2 - 0.5, fine / 2 - 0.5)
     colored, bare = [], []
     for k in range(count):
         a, e = 2 * np.pi * k / count, np.radians(25)
@@ -70,7 +70,7 @@ def grid(pictures: Sequence[Picture], columns: int, width: int = 400) -> Picture
 def _headlight(raster: Raster, mesh: Mesh, cam_from_obj_rotation: ndarray) -> ndarray:
     normals = raster.interpolate((mesh.vertex_normals @ cam_from_obj_rotation.T).astype(np.float32))
     lamp = np.array([-0.35, -0.5, -0.79], np.float32)
-    return np.asarray((0.25 + 0.75 * np.clip(normals @ lamp, 0, 1)).astype(np.float32))
+    return np.asarray((0.4 + 0.6 * np.clip(normals @ lamp, 0, 1)).astype(np.float32))
 
 
 def _on_white(image: ndarray, mask: Bool[ndarray, "h w"], size: int) -> Picture:
