@@ -22,7 +22,7 @@ def turntable(mesh: Mesh, count: int = 6, size: int = 320) -> Picture:
     rasterizer = make_rasterizer(mesh)
     lower, upper = mesh.bounds
     centre, fine = (lower + upper) / 2, 2 * size
-    camera = Camera(fine, fine, 2.2 * fine, 2.2 * fine, fine / 2 - 0.5, fine / 2 - 0.5)
+    camera = Camera(fine, fine, 2.7 * fine, 2.7 * fine, fine / 2 - 0.5, fine / 2 - 0.5)
     colored, bare = [], []
     for k in range(count):
         a, e = 2 * np.pi * k / count, np.radians(25)

@@ -37,7 +37,8 @@ def test_tags_are_found_where_truth_projects_them(generated_capture: GeneratedCa
     errors = _tag_errors(generated_capture)
     assert len(errors) > 4 * len(generated_capture.photos)
     centres = np.linalg.norm(errors.mean(1), axis=-1)
-    assert np.median(centres) < 0.15, "a tag's centre is where it should be, so the camera, the lens and the board agree"
+    assert np.abs(errors.mean((0, 1))).max() < 0.03, "no shift: half a pixel lost somewhere would show here"
+    assert np.median(centres) < 0.2, "a tag's centre is where it should be, so the camera, the lens and the board agree"
     assert np.median(np.linalg.norm(errors, axis=-1)) < 0.6, "corners too, in this order, within the detector's own bias"
 
 
