@@ -50,13 +50,16 @@ class CropConfig:
 
 @dataclass(frozen=True, eq=False)
 class CropSample:
-    """image: RGB. mask: pixels where the object is visible. coordinates: metres, object frame, zero off the mask. crop: None for a
-    picture without the object."""
+    """image: RGB. mask: pixels where the object is visible. coordinates: metres, object frame, zero off the mask.
+
+    camera and crop_from_obj: of the crop; None where there is no object.
+    """
 
     image: UInt8[ndarray, "s s 3"]
     mask: Bool[ndarray, "s s"]
     coordinates: Float[ndarray, "s s 3"]
-    crop: Crop | None = None
+    camera: Camera | None = None
+    crop_from_obj: RigidTransform | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +111,8 @@ class CropSampler:
         group = self.real if real else self.rendered
         source = group[int(rng.integers(len(group)))]
         crop = self._jittered_crop(source, rng)
-        raster = self.rasterizer.render(crop.camera, crop.crop_from_cam @ source.cam_from_obj)
+        crop_from_obj = crop.crop_from_cam @ source.cam_from_obj
+        raster = self.rasterizer.render(crop.camera, crop_from_obj)
         photo, mask = source.pixels()
         keep = real and rng.random() < self.config.p_keep
         image, alpha = self._paste(crop, photo, mask, raster, keep, rng)
@@ -116,7 +120,7 @@ class CropSampler:
         if rng.random() < self.config.p_occlude:
             image, visible = self._hide_some(image, visible, raster.mask, rng)
         coordinates = raster.coordinates() * visible[..., None]
-        return CropSample(self.augmenter(image, rng), visible, coordinates, crop)
+        return CropSample(self.augmenter(image, rng), visible, coordinates, crop.camera, crop_from_obj)
 
     def plain(self, view: View, padding: float) -> CropSample | None:
         """The view's photo as an estimate would crop it around the whole object; None where that is not in front of the camera."""
@@ -124,9 +128,10 @@ class CropSampler:
         if box is None or mask is None:
             return None
         crop = view.camera.crop_towards(box, self.crop_px, padding)
-        raster = self.rasterizer.render(crop.camera, crop.crop_from_cam @ view.cam_from_world)
+        crop_from_obj = crop.crop_from_cam @ view.cam_from_world
+        raster = self.rasterizer.render(crop.camera, crop_from_obj)
         visible = (crop.warp(mask.astype(np.uint8) * 255) > 127) & raster.mask
-        return CropSample(crop.warp(view.photo()), visible, raster.coordinates() * visible[..., None], crop)
+        return CropSample(crop.warp(view.photo()), visible, raster.coordinates() * visible[..., None], crop.camera, crop_from_obj)
 
     def _stored(self, view: View) -> _Source | None:
         """The part of a photo that crops around the object can reach."""

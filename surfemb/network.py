@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -72,7 +73,7 @@ class CorrespondenceModel(nn.Module):
             config = NetworkConfig(**{**doc["network"], "widths": tuple(doc["network"]["widths"])})
             model = cls(config, float(doc["radius"]))
             model.load_state_dict(load_file(weights))
-        except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
             raise InputError(
                 f"no trained correspondence model in {model_json.parent} ({error})", try_next="run the correspondence stage again"
             ) from error
