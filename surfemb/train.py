@@ -43,7 +43,7 @@ class TrainConfig:
     workers: processes that make crops; 0 makes them in this one. threads: of the trainer. device: "auto" is CUDA where there is one.
     """
 
-    steps: int = 4000
+    steps: int = 3200
     batch: int = 16
     pixels: int = 128
     others: int = 1024
