@@ -10,6 +10,11 @@ from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from scipy.spatial import cKDTree
 
 
+def spacing(points: Float[ndarray, "n 3"]) -> float:
+    """The typical distance from a point to its nearest neighbour."""
+    return float(np.median(cKDTree(points).query(points, k=2)[0][:, 1]))
+
+
 def largest_cluster(points: Float[ndarray, "n 3"], linkage: float, focus: Float[ndarray, "3"] | None) -> Int[ndarray, "k"]:
     """Indices of the cluster with most points; with a focus, near clusters count for more than far ones."""
     pairs = cKDTree(points).query_pairs(linkage, output_type="ndarray")

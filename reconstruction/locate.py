@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from reconstruction.capture import Box, Capture, Prompt, SingleTag, TagBoard
-from reconstruction.cluster import cluster_around, largest_cluster
+from reconstruction.cluster import cluster_around, largest_cluster, spacing
 from reconstruction.errors import PromptError
 from reconstruction.lenses import PhotoLens, load_lenses
 from reconstruction.scene import RigidTransform, View
@@ -118,7 +118,8 @@ def locate_object(
             inside, size = _under_box(view, points, height, prompt.box)
             candidates = points[inside & (height > config.min_height * size)]
             _require(len(candidates), config, "stand above the table inside the box")
-            cluster = candidates[largest_cluster(candidates, config.linkage * size, None)]
+            linkage = max(config.linkage * size, min(4 * spacing(candidates), 0.35 * size))  # few points lie further apart
+            cluster = candidates[largest_cluster(candidates, linkage, None)]
         else:
             assert prompt.point is not None
             candidates = points[(height > 0.2 * config.min_height * distance) & (height < distance)]
@@ -216,7 +217,9 @@ def _overlaps(box: Box, lens: PhotoLens) -> bool:
     return box[0] < lens.camera.width and box[1] < lens.camera.height and box[2] > 0 and box[3] > 0
 
 
-def find_support(views: Sequence[View], capture: Capture, points: SparsePoints, context: StageContext) -> tuple[SupportPlane, Tags]:
+def find_support(
+    views: Sequence[View], capture: Capture, points: SparsePoints, config: LocateConfig, context: StageContext
+) -> tuple[SupportPlane, Tags]:
     """The support plane, and the tags where the capture says that there are some."""
     tags = Tags({}, 0.0)
     if isinstance(capture.scale, TagBoard | SingleTag):
@@ -225,7 +228,7 @@ def find_support(views: Sequence[View], capture: Capture, points: SparsePoints, 
             tags = replace(tags, corners={k: v for k, v in tags.corners.items() if k in capture.scale.corners_mm})
         if tags.corners:
             return plane_from_tags(tags, views), tags
-    return plane_from_points(points.xyz, views), tags
+    return plane_from_points(points.xyz, views, config.seed), tags
 
 
 def run(config: LocateConfig, context: StageContext) -> Quality:
@@ -233,7 +236,7 @@ def run(config: LocateConfig, context: StageContext) -> Quality:
     capture, views = Capture.load(workspace.capture), load_views(workspace.sfm_views)
     points = SparsePoints.load(workspace.sfm_points)
     prompt = undistort_prompt(capture.prompt, views, load_lenses(workspace.sfm_lens))
-    plane, tags = find_support(views, capture, points, context)
+    plane, tags = find_support(views, capture, points, config, context)
     region = locate_object(views, points.xyz, plane, prompt, config)
     tags.save(context.out / workspace.tags.name)
     (context.out / workspace.region.name).write_text(json.dumps(region.to_json()))

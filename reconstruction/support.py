@@ -59,6 +59,7 @@ def plane_from_points(points: Float[ndarray, "n 3"], views: Sequence[View], seed
         raise CaptureError("too few scene points to find the table", try_next="put textured things or a tag board around the object")
     rng = np.random.default_rng(seed)
     sample = near if len(near) <= 4000 else near[rng.choice(len(near), 4000, replace=False)]
+    central = np.linalg.norm(sample - focus, axis=1) < 0.5 * distance
     best, best_count = np.zeros(len(sample), bool), 0
     for _ in range(draws):
         a, b, c = sample[rng.choice(len(sample), 3, replace=False)]
@@ -71,7 +72,10 @@ def plane_from_points(points: Float[ndarray, "n 3"], views: Sequence[View], seed
         walls_off = abs((focus - a) @ normal) > 0.35 * distance  # what the cameras look at stands on the plane
         if walls_off or min((sides > 0).mean(), (sides < 0).mean()) > 0.02:
             continue
-        close = np.abs((sample - a) @ normal) < 0.01 * distance
+        above = (sample - a) @ (normal * np.sign(np.median(sides)))
+        close = np.abs(above) < 0.01 * distance
+        if (above[central] < -0.02 * distance).sum() > close[central].sum():
+            continue  # a table hides what is below it: this one cuts through something
         if close.sum() > best_count:
             best, best_count = close, int(close.sum())
     if best_count < max(30, 0.05 * len(sample)):

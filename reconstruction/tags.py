@@ -71,7 +71,7 @@ def load_board(path: Path, family: str = "tag36h11") -> TagBoard:
     try:
         doc = json.loads(path.read_text())
         return board_from_json(doc, family)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path.name} can't be read as a board layout ({error})", try_next='give {"0": [[x, y, z] * 4], ...} in mm'
         ) from error

@@ -1,0 +1,166 @@
+"""Photos in, cameras out: against the exact cameras of a rendered capture, and against photos that can't work."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from reconstructed_capture import Reconstructed
+
+from reconstruction import colmap
+from reconstruction.capture import Capture, GivenCameras
+from reconstruction.errors import CaptureError
+from reconstruction.generated import GeneratedCapture
+from reconstruction.lenses import load_lenses
+from reconstruction.scene.images import read_photo, write_photo
+from reconstruction.scene.transforms import Similarity, fit_similarity, rotation_error_deg
+from reconstruction.scene.view import load_views
+from reconstruction.sfm import SfmConfig, choose_matching, estimate_cameras, prepare_photos, start_cameras
+from reconstruction.sparse import SparsePoints
+from reconstruction.stage import silent
+
+SMALL = SfmConfig(feature_px=480, max_features=2048)
+
+
+def _obj_from_sfm(views: list, truth: GeneratedCapture) -> Similarity:
+    true_pose = {photo.name: photo.cam_from_obj for photo in truth.photos}
+    return fit_similarity(np.stack([true_pose[v.name].inverse().translation for v in views]), np.stack([v.centre_world for v in views]))
+
+
+def test_every_photo_is_registered_where_it_was_taken(reconstructed: Reconstructed) -> None:
+    views = load_views(reconstructed.workspace.sfm_views)
+    truth = {photo.name: photo.cam_from_obj for photo in reconstructed.truth.photos}
+    assert [v.name for v in views] == [p.name for p in reconstructed.truth.photos]
+    moved = [v.in_frame(_obj_from_sfm(views, reconstructed.truth)) for v in views]
+    distances = [np.linalg.norm(v.centre_world - truth[v.name].inverse().translation) for v in moved]
+    angles = [rotation_error_deg(v.cam_from_world.rotation, truth[v.name].rotation) for v in moved]
+    assert np.median(distances) < 0.002, "metres, at about half a metre"
+    assert np.median(angles) < 0.15
+
+
+def test_focal_length_and_lens_come_out(reconstructed: Reconstructed) -> None:
+    lens = next(iter(load_lenses(reconstructed.workspace.sfm_lens).values()))
+    truth = reconstructed.truth
+    assert lens.camera.fx == pytest.approx(truth.camera.fx, rel=0.01)
+    grid = np.stack(np.meshgrid(np.linspace(20, 460, 8), np.linspace(20, 340, 6)), -1).reshape(-1, 2)
+    found = lens.camera.unproject(lens.to_view(grid, lens.camera), np.ones(len(grid)))[:, :2]
+    true = truth.camera.unproject(truth.lens.undistort_pixels(grid, truth.camera), np.ones(len(grid)))[:, :2]
+    assert np.median(np.linalg.norm(found - true, axis=1)) < 0.003, "radians, about one pixel here"
+
+
+def test_a_pixel_goes_into_the_view_and_back(reconstructed: Reconstructed) -> None:
+    lens = next(iter(load_lenses(reconstructed.workspace.sfm_lens).values()))
+    half_size = lens.camera.resized(240, 180)
+    pixels = np.array([[0.0, 0.0], [240.0, 180.0], [479.0, 359.0]])
+    np.testing.assert_allclose(lens.from_view(lens.to_view(pixels, half_size), half_size), pixels, atol=0.02)
+
+
+def test_points_lie_where_the_views_see_them(reconstructed: Reconstructed) -> None:
+    views, points = load_views(reconstructed.workspace.sfm_views), SparsePoints.load(reconstructed.workspace.sfm_points)
+    assert len(points.xyz) > 500
+    for index, view in enumerate(views):
+        pixels = view.project(points.xyz[points.seen_by(index)])
+        assert view.camera.contains(pixels).mean() > 0.98
+    height, width, _ = views[0].photo().shape
+    assert (views[0].camera.width, views[0].camera.height) == (width, height)
+
+
+def test_the_user_sees_what_happens(reconstructed: Reconstructed) -> None:
+    quality = reconstructed.result.quality
+    assert (quality["photos"], quality["registered"], quality["unregistered"]) == (24, 24, [])
+    assert quality["reprojection_error_px"] < 1.0
+    seen = {message.split(" ")[0] for message in reconstructed.messages}
+    assert {"reading", "finding", "matching", "placing", "undistorting"} <= seen
+
+
+def test_partners_guessed_from_few_features_are_enough_and_runs_agree(generated_capture: GeneratedCapture, tmp_path: Path) -> None:
+    config = SfmConfig(feature_px=480, max_features=1200, upsample=False, matching="similar", overlap=4)
+    photos = [p.path for p in generated_capture.photos]
+    a, b = (estimate_cameras(photos, Capture(), config, tmp_path / name) for name in "ab")
+    assert a.quality["registered"] >= 18, "a quarter of the features and of the pairs still place most photos"
+    for one, other in zip(a.views, b.views, strict=True):
+        np.testing.assert_array_equal(one.cam_from_world.matrix, other.cam_from_world.matrix)
+    np.testing.assert_array_equal(a.points.xyz, b.points.xyz)
+
+
+def test_given_cameras_and_poses_are_kept(generated_capture: GeneratedCapture, tmp_path: Path) -> None:
+    truth = generated_capture
+    photos = truth.photos[:9]
+    poses = {p.name: p.cam_from_board.to_json() for p in photos[:-1]}
+    c, k = truth.camera, truth.lens
+    given = GivenCameras(c.width, c.height, c.fx, c.fy, c.cx, c.cy, (k.k1, k.k2, k.p1, k.p2, k.k3), poses)
+    result = estimate_cameras([p.path for p in photos], Capture(cameras=given), SMALL, tmp_path)
+    assert result.quality["unregistered"] == [photos[-1].name]
+    assert result.views[0].camera.fx == pytest.approx(c.fx, abs=1e-6)
+    assert result.lenses[photos[0].name].camera.cx == pytest.approx(c.cx, abs=1e-6)
+    for view, photo in zip(result.views, photos, strict=False):
+        np.testing.assert_allclose(view.cam_from_world.matrix, photo.cam_from_board.matrix, atol=1e-6)
+    on_table = np.abs(result.points.xyz[:, 2]) < 0.003
+    assert on_table.mean() > 0.2, "points come out in the given frame, whose z = 0 is the board"
+
+
+def test_a_camera_of_another_shape_is_refused(generated_capture: GeneratedCapture, tmp_path: Path) -> None:
+    given = GivenCameras(1000, 1000, 900, 900, 500, 500)
+    with pytest.raises(CaptureError, match="480x360, the given camera 1000x1000"):
+        estimate_cameras([p.path for p in generated_capture.photos], Capture(cameras=given), SMALL, tmp_path)
+
+
+def test_too_few_photos(generated_capture: GeneratedCapture, tmp_path: Path) -> None:
+    with pytest.raises(CaptureError, match="5 photos are too few"):
+        estimate_cameras([p.path for p in generated_capture.photos[:5]], Capture(), SMALL, tmp_path)
+
+
+def test_photos_of_different_places(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for index in range(8):
+        noise = cv2.resize(rng.integers(0, 255, (30, 40, 3), dtype=np.uint8), (320, 240))
+        write_photo(tmp_path / f"{index}.png", noise)
+    with pytest.raises(CaptureError, match=r"of 8 photos registered.*overlap"):
+        estimate_cameras(sorted(tmp_path.glob("*.png")), Capture(), SfmConfig(feature_px=320), tmp_path / "scratch")
+
+
+def test_a_dying_process_is_an_error_with_its_last_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "die.py"
+    script.write_text(
+        f"import os, sys\nprint('check failed: x > 0', file=sys.stderr, flush=True)\nos.kill(os.getpid(), {int(signal.SIGABRT)})"
+    )
+    monkeypatch.setattr(sys, "executable", str(script))
+    script.write_text(f"#!{os.path.realpath('/usr/bin/env')} python3\n" + script.read_text())
+    script.chmod(0o755)
+    request = colmap.Request(str(tmp_path), [], [], [], "exhaustive", 10, 100, False, [0.75], 1, 0)
+    with pytest.raises(CaptureError, match=r"SIGABRT.*check failed: x > 0"):
+        colmap.run_colmap(request, silent)
+
+
+def test_matching_is_chosen_from_the_photos(generated_capture: GeneratedCapture, tmp_path: Path) -> None:
+    photos = prepare_photos([p.path for p in generated_capture.photos], tmp_path / "a", 320, silent)
+    assert choose_matching(photos, SfmConfig()) == "exhaustive"
+    assert choose_matching(photos, SfmConfig(matching="sequential")) == "sequential"
+    still = [photos[i // 4] for i in range(len(photos))]  # as a slow video has them
+    assert choose_matching(still, SfmConfig(exhaustive_up_to=10)) == "sequential"
+    shuffled = [photos[i] for i in np.random.default_rng(0).permutation(len(photos))]
+    assert choose_matching(shuffled, SfmConfig(exhaustive_up_to=10)) == "similar"
+
+
+def test_a_turned_phone_and_its_exif_focal_length(generated_capture: GeneratedCapture, tmp_path: Path) -> None:
+    from PIL import Image
+
+    image = Image.fromarray(read_photo(generated_capture.photos[0].path))
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0xA405] = 28  # mm, as on a 36 x 24 mm film
+    exif[0x0112] = 6  # stored sideways
+    image.save(tmp_path / "turned.jpg", exif=exif)
+    shutil.copy(generated_capture.photos[1].path, tmp_path / "upright.jpg")
+    photos = prepare_photos([tmp_path / "turned.jpg", tmp_path / "upright.jpg"], tmp_path / "out", 240, silent)
+    cameras, camera_of = start_cameras(photos, Capture(), SfmConfig(feature_px=240))
+    assert [(c.width, c.height) for c in cameras] == [(180, 240), (240, 180)]
+    assert camera_of == [0, 1], "one camera a photo size: an upright and a sideways phone"
+    assert cameras[0].focal_known
+    assert cameras[0].params[0] == pytest.approx(28 / 43.27 * 300, rel=0.01)
+    assert not cameras[1].focal_known
