@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -13,10 +14,10 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 from scipy.spatial import ConvexHull, QhullError, cKDTree
 
-from reconstruction.errors import MaskError
-from reconstruction.hull import Hull, carve_hull, find_bites
+from reconstruction.hull import Hull, carve_hull
 from reconstruction.masks import Guess, Masker
 from reconstruction.masks.appearance import BINS, Palette, count_colors, foreign
+from reconstruction.masks.verdicts import Verdict, judge
 from reconstruction.scene import View
 from reconstruction.sparse import SparsePoints
 from reconstruction.stage import Progress, silent
@@ -36,18 +37,6 @@ class Round:
     core: float
     reach: float
     tolerance: float
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What became of one photo. iou: of mask and hull silhouette, bites left out. shown: share of the hull in the picture."""
-
-    photo: str
-    used: bool
-    reason: str
-    iou: float
-    hidden: float
-    shown: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,56 +76,44 @@ def segment_views(
             on_object, off_object = _tell_apart(subject, hull if turn else None)
             guesses = [make_guess(view, i, subject, hull, this, on_object, off_object) for i, view in enumerate(views)]
             cut = partial(_cut_view, masker=masker, palette=palette)
-            masks, colors = [], np.zeros((BINS,) * 3)
-            for mask, counts in pool.map(cut, views, guesses):
+            masks, strange, colors = [], [], np.zeros((BINS,) * 3)
+            for mask, counts, share in pool.map(cut, views, guesses):
                 masks.append(mask)
+                strange.append(share)
                 colors += counts
                 progress(turn * len(views) + len(masks), len(rounds) * len(views), f"round {turn + 1} of {len(rounds)}")
             palette = Palette.of_counts(colors)
             last = turn + 1 == len(rounds)
             hull = carve_masks(views, masks, subject, resolution, this.tolerance, 2 if last else 1)
-    return Agreement(masks, hull, [judge(view, mask, hull) for view, mask in zip(views, masks, strict=True)])
+    return Agreement(masks, hull, [judge(*row[:2], hull, row[2]) for row in zip(views, masks, strange, strict=True)])
 
 
-def _cut_view(view: View, guess: Guess | None, masker: Masker, palette: Palette | None) -> tuple[Mask, Float[ndarray, "b b b"]]:
-    """The view's mask, and the colours in it. What has the surroundings' colours is not surely object, however deep it lies."""
+class Cut(NamedTuple):
+    """One view's mask, the histogram of its colours, and the share of it in colours that the object does not have."""
+
+    mask: Mask
+    colors: Float[ndarray, "b b b"]
+    strange: float
+
+
+def _cut_view(view: View, guess: Guess | None, masker: Masker, palette: Palette | None) -> Cut:
+    """What has the surroundings' colours is not surely object, however deep it lies in the hull."""
     if guess is None:
-        return np.zeros((view.camera.height, view.camera.width), bool), np.zeros((BINS,) * 3)
+        return Cut(np.zeros((view.camera.height, view.camera.width), bool), np.zeros((BINS,) * 3), 0.0)
     photo = view.photo()
     x0, y0, x1, y1 = guess.window(photo.shape)
     window = np.s_[y0:y1, x0:x1]
-    if palette is not None:
-        guess.core[window] &= ~foreign(photo[window], ~guess.limit[window], palette)
+    odd = np.zeros((y1 - y0, x1 - x0), bool) if palette is None else foreign(photo[window], ~guess.limit[window], palette)
+    guess.core[window] &= ~odd
     mask = masker.segment(photo, guess)
-    return mask, count_colors(photo, mask & guess.likely)
+    strange = float((mask[window] & odd).sum() / max(1, mask.sum()))
+    return Cut(mask, count_colors(photo, mask & guess.likely), strange)
 
 
 def carve_masks(views: Sequence[View], masks: Sequence[Mask], subject: Subject, resolution: int, tolerance: float, rounds: int) -> Hull:
     """The hull of the masks; an empty mask has no say, since the object may simply not have been found there."""
     said = [mask if mask.any() else None for mask in masks]
     return carve_hull(views, said, subject.lower, subject.upper, resolution, tolerance=tolerance, rounds=rounds)
-
-
-def judge(view: View, mask: Mask, hull: Hull, min_iou: float = 0.8, max_hidden: float = 0.4, min_shown: float = 0.5) -> Verdict:
-    """Whether the mask can be trusted, told by the hull that all masks agree on."""
-    silhouette = hull.silhouette(view)
-    shown = float(view.camera.contains(view.project(hull.mesh().vertices)).mean())
-    bites = find_bites(mask, silhouette)
-    hidden = float(bites.sum() / max(1, silhouette.sum()))
-    union = float(((mask | silhouette) & ~bites).sum())
-    iou = float((mask & silhouette).sum() / union) if union else 0.0
-    reason = "used"
-    if not silhouette.any():
-        reason = "not in view"
-    elif shown < min_shown:
-        reason = f"object cut off: {shown:.0%} of it in the picture"
-    elif not mask.any():
-        reason = "no mask found"
-    elif hidden > max_hidden:
-        reason = f"hidden: {hidden:.0%} of the object missing"
-    elif iou < min_iou:
-        reason = f"mask disagrees: IoU {iou:.2f} with the other photos"
-    return Verdict(view.name, reason == "used", reason, round(iou, 4), round(hidden, 4), round(shown, 4))
 
 
 def hull_of_points(subject: Subject, resolution: int = 48) -> Hull:
@@ -215,16 +192,3 @@ def _box_silhouette(view: View, subject: Subject) -> Mask:
     canvas = np.zeros((view.camera.height, view.camera.width), np.uint8)
     outline = cv2.convexHull(pixels.clip(-1e4, 1e4).round().astype(np.int32))
     return cv2.fillConvexPoly(canvas, outline, 1) > 0
-
-
-def require_enough(verdicts: Sequence[Verdict], min_views: int = 8) -> None:
-    """Raises MaskError where fewer than half of the photos, or fewer than `min_views`, have a usable mask."""
-    used = sum(v.used for v in verdicts)
-    if used >= max(min_views, len(verdicts) / 2):
-        return
-    reasons = [v.reason.split(":")[0] for v in verdicts if not v.used]
-    told = ", ".join(f"{reasons.count(r)} {r}" for r in sorted(set(reasons), key=reasons.count, reverse=True))
-    raise MaskError(
-        f"only {used} of {len(verdicts)} photos have a usable mask ({told})",
-        try_next="draw the box tightly around one object that stands free, or give masks of your own with --masks DIR",
-    )
