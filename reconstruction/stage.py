@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from reconstruction.errors import StorageError
 from reconstruction.workspace import Workspace, folder_digest, json_digest
 
 Quality = dict[str, Any]
+_STORAGE_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 
 class Progress(Protocol):
@@ -99,6 +101,8 @@ def run_stage(stage: Stage[Config], config: Config, workspace: Workspace, progre
         }
         workspace.publish(stage.name, partial, record)
     except OSError as error:
+        if error.errno not in _STORAGE_ERRNOS:
+            raise
         raise StorageError(
             f"stage {stage.name} could not write to {workspace.root} ({error.strerror or error})",
             try_next="free some disk space, then run again with --resume: finished stages are kept",
