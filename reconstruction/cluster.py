@@ -10,9 +10,15 @@ from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from scipy.spatial import cKDTree
 
 
+def nearest(points: Float[ndarray, "n 3"], k: int) -> tuple[Float[ndarray, "n k"], Int[ndarray, "n k"]]:
+    """Distances and indices of the k points nearest to each, itself first."""
+    distance, neighbour = cKDTree(points).query(points, k=k)
+    return np.asarray(distance).reshape(-1, k), np.asarray(neighbour).reshape(-1, k)
+
+
 def spacing(points: Float[ndarray, "n 3"]) -> float:
     """The typical distance from a point to its nearest neighbour."""
-    return float(np.median(cKDTree(points).query(points, k=2)[0][:, 1]))
+    return float(np.median(nearest(points, 2)[0][:, 1]))
 
 
 def largest_cluster(points: Float[ndarray, "n 3"], linkage: float, focus: Float[ndarray, "3"] | None) -> Int[ndarray, "k"]:
@@ -35,7 +41,7 @@ def cluster_around(points: Float[ndarray, "n 3"], seed: int, reach: float, min_p
     Empty where no cluster has `min_points`.
     """
     count = len(points)
-    distance, neighbour = cKDTree(points).query(points, k=min(12, count))
+    distance, neighbour = nearest(points, min(12, count))
     rows = np.repeat(np.arange(count), distance.shape[1] - 1)
     graph = coo_matrix((distance[:, 1:].ravel() + 1e-12, (rows, neighbour[:, 1:].ravel())), shape=(count, count))
     tree = minimum_spanning_tree(graph.tocsr()).tocoo()  # single linkage is this tree, cut at the linkage

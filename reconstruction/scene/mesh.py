@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -53,10 +54,8 @@ class Mesh:
     def diameter(self) -> float:
         """Largest distance between two vertices (the BOP definition)."""
         points = self.vertices
-        try:
+        with suppress(QhullError, ValueError):  # flat meshes have no 3-D hull
             points = points[ConvexHull(points).vertices]
-        except (QhullError, ValueError):
-            pass  # flat meshes have no 3-D hull
         if len(points) > 4000:
             points = points[:: len(points) // 4000 + 1]
         return float(pdist(points).max())
