@@ -64,7 +64,8 @@ def onboard(
         from workers import options
         from workers.console import Bars, JsonLines
         from workers.onboard import prepare
-        from workers.pipeline import PIPELINE, Recipe, load, run_pipeline
+        from workers.pipeline import PIPELINE, Recipe, load
+        from workers.runner import run_pipeline
         from workers.settings import Settings
 
         if sum(source is not None for source in (board, tags, depth, known_length)) > 1:

@@ -1,16 +1,12 @@
-"""The one ordered list of stages, and the one way to run it. Imports no torch: stages are loaded in their own processes."""
+"""The one ordered list of stages, and what is said of a run. Imports no torch: stages are loaded in their own processes."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Literal
 
 from reconstruction.errors import InputError, PipelineError
-from workers.failures import StageCrashed
 
 
 @dataclass(frozen=True)
@@ -97,56 +93,3 @@ class StageEvent:
     seconds: float | None = None
     quality: dict[str, Any] = field(default_factory=dict)
     error: PipelineError | None = None
-
-
-OnEvent = Callable[[StageEvent], None]
-
-
-def run_pipeline(
-    object_dir: Path, recipe: Recipe, on_event: OnEvent, should_cancel: Callable[[], bool] = lambda: False, max_attempts: int = 3
-) -> None:
-    """Runs every stage that is not finished yet, each in its own process, and publishes the results.
-
-    `should_cancel` is asked about once a second; when it says so, or raises, or this process dies, the stage's processes end.
-    A crashed stage is tried again, up to `max_attempts`; a PipelineError of the stage itself is final.
-    Raises what the stage raised, StageCrashed, or Canceled. Finished stages are kept in every case.
-    """
-    from workers.publish import publish
-    from workers.supervision import run_in_process
-
-    steps = load(recipe.pipeline).stages
-    total = sum(step.share for step in steps)
-    done = 0.0
-    for index, step in enumerate(steps):
-        for attempt in range(1, max_attempts + 1):
-            track = _Track(step, index, len(steps), done / total, step.share / total, on_event)
-            try:
-                run_in_process(object_dir, step, recipe, track, should_cancel)
-                break
-            except StageCrashed:
-                if attempt == max_attempts:
-                    raise
-        done += step.share
-    publish(object_dir, [step.name for step in steps])
-
-
-@dataclass
-class _Track:
-    """Turns what a stage's process says into events with progress and time left."""
-
-    step: Step
-    index: int
-    count: int
-    before: float
-    share: float
-    on_event: OnEvent
-    started: float = field(default_factory=time.monotonic)
-
-    def __call__(self, kind: Literal["started", "progress", "succeeded", "skipped", "failed"], **values: Any) -> None:
-        done = self.before + self.share * (kind in ("succeeded", "skipped"))
-        if kind == "progress" and values["steps"] > 0:
-            part = min(1.0, max(0.0, values["step"] / values["steps"]))
-            done += self.share * part
-            elapsed = time.monotonic() - self.started
-            values["eta_s"] = round(elapsed * (1 - part) / part, 1) if part > 0 and elapsed > 2 else None
-        self.on_event(StageEvent(self.step.name, self.index, self.count, kind, progress=round(done, 4), **values))

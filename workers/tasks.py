@@ -21,7 +21,8 @@ from workers import queue
 from workers.claims import Claim, ClaimStore, LeaseLost
 from workers.estimating import Estimators, answer
 from workers.failures import Canceled, StageDefect
-from workers.pipeline import Pipeline, StageEvent, load, run_pipeline
+from workers.pipeline import Pipeline, StageEvent, load
+from workers.runner import run_pipeline
 from workers.settings import Settings
 from workers.tables import Database
 

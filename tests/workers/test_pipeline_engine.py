@@ -17,7 +17,8 @@ from stand_in import make_capture
 
 from reconstruction.errors import PipelineError
 from workers.failures import Canceled, StageCrashed, StageDefect
-from workers.pipeline import Recipe, StageEvent, run_pipeline
+from workers.pipeline import Recipe, StageEvent
+from workers.runner import run_pipeline
 
 HERE = Path(__file__).parent
 RECIPE = Recipe(pipeline="stand_in:PIPELINE")
@@ -113,7 +114,7 @@ def test_canceling_ends_the_stage_and_what_it_started(tmp_path: Path) -> None:
 def test_a_killed_supervisor_leaves_no_orphans_and_the_next_goes_on(tmp_path: Path) -> None:
     object_dir = make_capture(tmp_path / "object", "grandchild")
     program = (
-        "import sys; from pathlib import Path; from workers.pipeline import Recipe, run_pipeline;"
+        "import sys; from pathlib import Path; from workers.pipeline import Recipe; from workers.runner import run_pipeline;"
         "run_pipeline(Path(sys.argv[1]), Recipe(pipeline='stand_in:PIPELINE'), print)"
     )
     supervisor = subprocess.Popen([sys.executable, "-c", program, str(object_dir)], stdout=subprocess.DEVNULL, cwd=HERE.parents[1])
