@@ -51,14 +51,12 @@ def correspondence_losses(model: CorrespondenceModel, batch: Batch, other_points
     Contrast is in nats a pixel: log(m + 1) for a network that knows nothing. half: the query network computes in bfloat16.
     """
     with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=half):
-        logits, queries = model.query(batch.crops)
+        logits, queries = model.query_at(batch.crops, batch.pixels)
     mask = F.binary_cross_entropy_with_logits(logits, batch.mask.float())
     shown = batch.has_object.nonzero()[:, 0]
     if len(shown) == 0:
         return Losses(mask, queries.sum() * 0)
-    flat = queries.flatten(1, 2)[shown]
-    own_query = flat.gather(1, batch.pixels[shown, :, None].expand(-1, -1, flat.shape[-1])).flatten(0, 1)
-    points = batch.points[shown].flatten(0, 1)
+    own_query, points = queries[shown].flatten(0, 1), batch.points[shown].flatten(0, 1)
     keys = model.key(torch.cat([points, other_points]))
     own_key, other_keys = keys[: len(points)], keys[len(points) :]
     return Losses(mask, info_nce(own_query, own_key, other_keys))

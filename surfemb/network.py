@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -53,8 +53,21 @@ class CorrespondenceModel(nn.Module):
 
         crops: RGB in [0, 1], any h and w that are multiples of 16.
         """
-        out = self.query_net(crops.contiguous(memory_format=torch.channels_last)).float()
+        out = F.pixel_shuffle(self.query_net(crops), self.config.stem).float()
         return out[:, 0], out[:, 1:].permute(0, 2, 3, 1)
+
+    def query_at(
+        self, crops: Float[Tensor, "b 3 h w"], pixels: Int[Tensor, "b n"]
+    ) -> tuple[Float[Tensor, "b h w"], Float[Tensor, "b n e"]]:
+        """As `query`, with the embeddings of `pixels` (flat indices) alone: spares a training step the full map and its gradient."""
+        folded, stem = self.query_net(crops), self.config.stem
+        mask = F.pixel_shuffle(folded[:, : stem**2], stem)[:, 0].float()
+        row, column = pixels // crops.shape[-1], pixels % crops.shape[-1]
+        cell = row // stem * folded.shape[-1] + column // stem
+        cells = folded.permute(0, 2, 3, 1).flatten(1, 2)
+        picked = cells.gather(1, cell[..., None].expand(-1, -1, cells.shape[-1])).float().unflatten(-1, (-1, stem**2))[..., 1:, :]
+        within = (row % stem * stem + column % stem)[..., None, None].expand(*picked.shape[:-1], 1)
+        return mask, picked.gather(-1, within)[..., 0]
 
     def key(self, points_obj: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n e"]:
         """Key embeddings of object points in metres."""
@@ -81,7 +94,10 @@ class CorrespondenceModel(nn.Module):
 
 
 class QueryNet(nn.Module):
-    """A residual encoder and an additive U-Net decoder. The stem folds `stem` x `stem` pixels into channels, the head unfolds them."""
+    """A residual encoder and an additive U-Net decoder. The stem folds `stem` x `stem` pixels into channels.
+
+    Gives them folded, as `F.pixel_shuffle` unfolds them: one channel of mask logits, then those of the embedding.
+    """
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -95,15 +111,16 @@ class QueryNet(nn.Module):
         self.decoder = nn.ModuleList(ConvNorm(width, width) for width in widths[-2::-1])
         self.head = nn.Conv2d(widths[0], (1 + config.embedding_dim) * config.stem**2, 3, padding=1)
 
-    def forward(self, crops: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c h w"]:
-        x = self.stem(F.pixel_unshuffle(crops * 4 - 2, self.stem_px))  # about zero mean, unit variance
+    def forward(self, crops: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c h2 w2"]:
+        folded = F.pixel_unshuffle(crops * 4 - 2, self.stem_px)  # about zero mean, unit variance
+        x = self.stem(folded.contiguous(memory_format=torch.channels_last))
         skips = []
         for level in self.encoder:
             skips.append(x)
             x = level(x)
         for lateral, block, skip in zip(self.lateral, self.decoder, reversed(skips), strict=True):
             x = block(F.interpolate(lateral(x), scale_factor=2.0, mode="nearest") + skip)
-        return F.pixel_shuffle(self.head(x), self.stem_px)
+        return self.head(x)
 
 
 class ConvNorm(nn.Sequential):

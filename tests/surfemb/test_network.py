@@ -31,6 +31,15 @@ def test_queries_come_at_every_pixel_of_any_size(model: CorrespondenceModel, siz
     assert mask.dtype == queries.dtype == torch.float32
 
 
+def test_queries_of_some_pixels_are_those_of_the_whole_map(model: CorrespondenceModel) -> None:
+    crops, pixels = torch.rand(2, 3, 32, 48), torch.randint(0, 32 * 48, (2, 100))
+    mask, queries = model.query(crops)
+    mask_again, some = model.query_at(crops, pixels)
+    assert torch.equal(mask, mask_again)
+    for row in range(2):
+        assert torch.equal(queries[row].flatten(0, 1)[pixels[row]], some[row])
+
+
 def test_full_network_has_the_size_of_a_resnet18_encoder() -> None:
     model = CorrespondenceModel(FULL_NETWORK, 1.0)
     encoder = sum(p.numel() for p in model.query_net.encoder.parameters())
