@@ -13,7 +13,7 @@ from fastapi import APIRouter, FastAPI
 
 from reconstruction.errors import InputError
 from service import health, jobs, objects, poses, problems
-from service.context import Context
+from service.context import Context, Turnstile
 from service.schemas import Problem
 from service.settings import ServiceSettings
 from workers.jobs import JobStore
@@ -64,4 +64,4 @@ def _open(settings: ServiceSettings) -> Context:
     pipeline: Pipeline = load(settings.pipeline)
     store = JobStore(Database(settings.database), pipeline.names)
     broker = celery_app(settings.broker_url)
-    return Context(settings, pipeline, store, broker, Mailbox(broker))
+    return Context(settings, pipeline, store, broker, Mailbox(broker), Turnstile(settings.max_estimates_waiting))

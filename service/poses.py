@@ -12,7 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from reconstruction.errors import InputError
 from service.context import Context, Ctx
 from service.photos import keep_image
-from service.problems import Busy, DeadlinePassed, NotReady, NoWorker
+from service.problems import DeadlinePassed, NotReady, NoWorker
 from service.schemas import Estimate, EstimateOptions, parse_options
 from service.uploads import Form, incoming, receive
 from workers.failures import error_from_json
@@ -34,9 +34,7 @@ FORM: dict[str, Any] = {
 @router.post("/estimate", openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM}}}})
 async def estimate(request: Request, context: Ctx) -> Estimate:
     """Where the objects are in the image: their poses in the camera, none where none was found."""
-    if context.mailbox.waiting >= context.settings.max_estimates_waiting:
-        raise Busy("too many images are waiting already", try_next="send it again in a few seconds")
-    with incoming(context.settings) as folder:
+    with context.estimates.enter(), incoming(context.settings) as folder:
         form = await receive(request, folder, context.settings)
         question, deadline_s = await run_in_threadpool(_question, context, form, folder)
         future = asyncio.wrap_future(await run_in_threadpool(context.mailbox.ask, question, deadline_s))

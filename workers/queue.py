@@ -77,11 +77,6 @@ class Mailbox:
         self._listener = _Listener(app.connection_for_read(), self._deliver)
         threading.Thread(target=self._listener.run, name="mailbox", daemon=True).start()
 
-    @property
-    def waiting(self) -> int:
-        """Questions without an answer so far."""
-        return len(self._waiting)
-
     def ask(self, question: dict[str, Any], deadline_s: float) -> Future[dict[str, Any]]:
         """Sends the question; the future holds the answer as sent by the worker. Forget it with `drop` when it is too late."""
         key = uuid.uuid4().hex

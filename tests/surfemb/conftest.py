@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
 import pytest
 
 from reconstruction.generated import GeneratedCapture
-from reconstruction.scene import View
 from reconstruction.scene.view import save_views
 from reconstruction.stage import run_stage
 from reconstruction.workspace import Workspace
@@ -16,11 +14,10 @@ from surfemb.synthetic import SYNTHETIC, SyntheticConfig
 
 
 @pytest.fixture(scope="session")
-def training_workspace(generated_capture: GeneratedCapture, posed_views: list[View]) -> Workspace:
+def training_workspace(generated_capture: GeneratedCapture, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """Read-only: tests copy what they change."""
-    scale: Path = posed_views[0].photo_path.parent.parent
-    save_views(scale / "views.json", posed_views)
-    workspace = Workspace(scale.parent)
+    workspace = Workspace(tmp_path_factory.mktemp("training"))
+    save_views(workspace.views, generated_capture.undistorted_views(workspace.views.parent))
     workspace.mesh.parent.mkdir(parents=True)
     shutil.copy(generated_capture.root / "truth" / "mesh.ply", workspace.mesh)
     config = SyntheticConfig(views=60, px=96, shading="vertex", backgrounds=24, textures=8)
