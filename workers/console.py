@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from workers.failures import error_to_json
 from workers.pipeline import StageEvent
@@ -46,11 +46,14 @@ class Bars:
 
     def __init__(self, console: Console) -> None:
         columns = (
-            TextColumn("{task.fields[mark]} {task.description:<15}"),
-            BarColumn(bar_width=32),
-            TextColumn("{task.fields[count]:>13}"),
+            TextColumn("{task.fields[mark]} {task.description}", table_column=Column(min_width=16, no_wrap=True)),
+            BarColumn(bar_width=20, table_column=Column(min_width=20)),
+            TextColumn("{task.fields[count]:>9}", table_column=Column(min_width=9, no_wrap=True)),
+            TimeElapsedColumn(table_column=Column(min_width=7, no_wrap=True)),
+            # On a narrow terminal the note is what gives way.
+            TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
         )
-        self._progress = Progress(*columns, TimeElapsedColumn(), TextColumn("{task.fields[note]}"), console=console)
+        self._progress = Progress(*columns, console=console)
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Bars:
