@@ -6,8 +6,9 @@ import json
 from typing import Any, Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
+from rich.text import Text
 
 from workers.failures import error_to_json
 from workers.pipeline import StageEvent
@@ -41,17 +42,25 @@ class JsonLines:
         pass
 
 
+class _NoteColumn(ProgressColumn):
+    """What gives way on a narrow terminal: the only column that may shrink, and it is cut rather than wrapped."""
+
+    def render(self, task: Task) -> Text:
+        note = Text.from_markup(task.fields["note"], overflow="ellipsis")
+        note.no_wrap = True
+        return note
+
+
 class Bars:
     """A bar a stage: name, step, time spent, time left."""
 
     def __init__(self, console: Console) -> None:
         columns = (
             TextColumn("{task.fields[mark]} {task.description}", table_column=Column(min_width=16, no_wrap=True)),
-            BarColumn(bar_width=20, table_column=Column(min_width=20)),
+            BarColumn(bar_width=20, table_column=Column(min_width=20, no_wrap=True)),
             TextColumn("{task.fields[count]:>9}", table_column=Column(min_width=9, no_wrap=True)),
             TimeElapsedColumn(table_column=Column(min_width=7, no_wrap=True)),
-            # On a narrow terminal the note is what gives way.
-            TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
+            _NoteColumn(),
         )
         self._progress = Progress(*columns, console=console)
         self._tasks: dict[str, TaskID] = {}
