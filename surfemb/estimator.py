@@ -69,12 +69,20 @@ class Estimates:
 
 
 class PoseEstimator:
-    """Holds what is computed once an object: surface points with keys, ray-casting scene, networks."""
+    """Holds what is computed once an object: surface points with keys, ray-casting scene, networks.
+
+    metric: whether the mesh is in metres; where it is in arbitrary units, depth can't be used.
+    """
 
     def __init__(
-        self, model: QueryModel, mesh: Mesh, config: EstimatorConfig = EstimatorConfig(), confidence: Confidence = Confidence()
+        self,
+        model: QueryModel,
+        mesh: Mesh,
+        config: EstimatorConfig = EstimatorConfig(),
+        confidence: Confidence = Confidence(),
+        metric: bool = True,
     ) -> None:
-        self.model, self.mesh, self.config, self.confidence = model, mesh, config, confidence
+        self.model, self.mesh, self.config, self.confidence, self.metric = model, mesh, config, confidence, metric
         self.surface = sample_surface(mesh, model, config.surface_points, config.seed)
         self.rasterizer = make_rasterizer(mesh, config.rasterizer)
 
@@ -84,7 +92,7 @@ class PoseEstimator:
         from surfemb.network import CorrespondenceModel
 
         workspace = Workspace(object_dir)
-        for path in (workspace.mesh, workspace.model, workspace.weights):
+        for path in (workspace.scale, workspace.mesh, workspace.model, workspace.weights):
             if not path.exists():
                 raise InputError(
                     f"{object_dir} has no {path.parent.name}/{path.name}", try_next="onboard the object first, or go on with --resume"
@@ -93,7 +101,8 @@ class PoseEstimator:
         confidence = Confidence()
         if workspace.accuracy.exists():
             confidence = Confidence.from_json(json.loads(workspace.accuracy.read_text())["confidence"])
-        return cls(model, Mesh.load(workspace.mesh), replace(config, crop_px=model.config.crop_px), confidence)
+        metric = json.loads(workspace.scale.read_text())["units"] == "m"
+        return cls(model, Mesh.load(workspace.mesh), replace(config, crop_px=model.config.crop_px), confidence, metric)
 
     def estimate(
         self,
@@ -106,11 +115,16 @@ class PoseEstimator:
         """Poses in an undistorted RGB image (grey and alpha are converted); without boxes the image is searched.
 
         boxes: (x0, y0, x1, y1) pixels, one instance each. depth: metres, 0 = none, registered to the image.
-        Raises InputError for an image, camera, box or depth map that can't be right.
+        Raises InputError for an image, camera, box or depth map that can't be right, and for depth where the scale is unknown.
         """
         clock = _Clock()
         image = as_rgb(image)
         check_inputs(image, camera, boxes)
+        if depth is not None and not self.metric:
+            raise InputError(
+                "the object's size in metres is unknown, so depth can't be compared with it",
+                try_next="onboard it with a source of scale (tags, a board, depth or a known length), or estimate without depth",
+            )
         depth = None if depth is None else check_depth(depth, camera)
         if boxes is None:
             poses = self._search(image, camera, depth, max_instances, clock)

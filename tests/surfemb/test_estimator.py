@@ -101,6 +101,13 @@ def test_depth_makes_the_answer_better(mesh: Mesh) -> None:
     assert np.median(with_depth) < np.median(without)
 
 
+def test_depth_is_refused_where_metres_are_unknown(mesh: Mesh) -> None:
+    image, truth, box = picture(mesh, 0, 0.0)
+    depth = make_rasterizer(mesh).render(CAMERA, truth).depth
+    with pytest.raises(InputError, match="source of scale"):
+        PoseEstimator(Oracle(mesh, 0.3), mesh, CONFIG, metric=False).estimate(image, CAMERA, [box], depth)
+
+
 def test_the_same_question_gets_the_same_answer(mesh: Mesh, estimator: PoseEstimator) -> None:
     image, _, box = picture(mesh)
     first, again = (estimator.estimate(image, CAMERA, [box]).poses[0] for _ in range(2))

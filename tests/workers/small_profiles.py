@@ -1,0 +1,23 @@
+"""Every stage as in the preview, with fewer steps. Apart from the pipeline: importing profiles imports torch, which the API must not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from workers.profiles import PREVIEW
+
+SMALL = replace(
+    PREVIEW,
+    surface=replace(
+        PREVIEW.surface, training=replace(PREVIEW.surface.training, steps=400, rays=768), photo_px=200, mesh_cells=96, faces=8000
+    ),
+    synthetic=replace(PREVIEW.synthetic, views=150, px=160, shading="vertex", backgrounds=40, textures=12),
+    correspondence=replace(
+        PREVIEW.correspondence,
+        steps=240,
+        optimiser=replace(PREVIEW.correspondence.optimiser, warmup=40, average=0.98),
+        validate_every=120,
+    ),
+    validation=replace(PREVIEW.validation, views=3, overlays=3),
+)
+PROFILES = {"small": SMALL}
