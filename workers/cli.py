@@ -54,6 +54,7 @@ def onboard(
     known_length: Annotated[str | None, typer.Option(metavar="LENGTH", help="Scale: height:0.191m, or PHOTO:x0,y0:x1,y1:0.05m.")] = None,
     masks: Annotated[Path | None, typer.Option(metavar="DIR", help="Your own masks, named like the photos.")] = None,
     cameras: Annotated[Path | None, typer.Option(metavar="FILE", help="Known intrinsics, JSON.")] = None,
+    separate_cameras: Annotated[bool, typer.Option("--separate-cameras", help="Zoom or lens differ from photo to photo.")] = False,
     sam_checkpoint: Annotated[Path | None, typer.Option(metavar="FILE", help="Mask with Segment Anything.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished stage.")] = False,
     as_json: JsonFlag = False,
@@ -78,6 +79,7 @@ def onboard(
             prompt=options.prompt(box, point),
             scale=options.scale(board, tags, known_length),
             cameras=options.cameras(cameras) if cameras else None,
+            shared_camera=not separate_cameras,
         )
         changes = {"masks": {"masker": "sam", "sam_checkpoint": str(sam_checkpoint.resolve())}} if sam_checkpoint else {}
         prepare(photos, out, request, masks=masks, depth=depth, resume=resume)
@@ -96,7 +98,7 @@ def estimate(
     k: Annotated[str | None, typer.Option("--K", metavar="fx,fy,cx,cy", help="In pixels. Without it: EXIF, else a guess.")] = None,
     dist: Annotated[str | None, typer.Option(metavar="k1,k2,p1,p2[,k3]", help="Lens distortion, as OpenCV has it.")] = None,
     box: Annotated[str | None, typer.Option(metavar="x0,y0,x1,y1", help="The object's box, in every image.")] = None,
-    boxes: Annotated[Path | None, typer.Option(metavar="FILE", help='{"stem": [x0, y0, x1, y1], ...}')] = None,
+    boxes: Annotated[Path | None, typer.Option(metavar="FILE", help=r'A box an image: {"stem": \[x0, y0, x1, y1], ...}')] = None,
     depth: Annotated[Path | None, typer.Option(metavar="PATH", help="Depth image (16-bit, mm), or a folder of them.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="poses.jsonl", help="A line a frame.")] = None,
     draw: Annotated[Path | None, typer.Option(metavar="DIR", help="Overlays.")] = None,

@@ -70,6 +70,7 @@ def _changed(earlier: Capture, request: Capture) -> Capture:
         prompt=request.prompt or earlier.prompt,
         scale=request.scale or earlier.scale,
         cameras=request.cameras or earlier.cameras,
+        shared_camera=request.shared_camera and earlier.shared_camera,
     )
 
 

@@ -14,8 +14,10 @@ from skimage.measure import marching_cubes
 from reconstruction.errors import SurfaceError
 from reconstruction.hull import Hull
 from reconstruction.scene import Mesh, View
-from reconstruction.sdf.frame import grid_nodes
+from reconstruction.sdf.frame import grid_nodes, hull_distances
 from reconstruction.sdf.model import SurfaceModel
+
+OUTSIDE = 0.01  # of the cube: how far beyond the hull the surface may lie, for masks that are a little tight
 
 _ADVICE = "look at the masks: they must agree on one object; photos from more sides and more texture help, too"
 
@@ -26,7 +28,7 @@ def extract_mesh(model: SurfaceModel, hull: Hull, coarse: Float[ndarray, "side s
     coarse: distances at the nodes of the field's base grid (cube units), which tell where to look closely. cells: of the
     marching cubes, along each side of the cube. Raises SurfaceError where there is no surface or hardly any of it is left.
     """
-    mesh = _marched(model, coarse, cells)
+    mesh = _marched(model, coarse, hull_distances(hull, model.unit_from_obj, cells))
     whole, expected = _volume(mesh), float(hull.inside.sum()) * hull.spacing**3
     if whole < 0.1 * expected:
         raise SurfaceError(f"the surface collapsed to {100 * whole / expected:.0f} % of the outline's volume", try_next=_ADVICE)
@@ -36,12 +38,14 @@ def extract_mesh(model: SurfaceModel, hull: Hull, coarse: Float[ndarray, "side s
     return _snapped(model, mesh, 0.5 / cells / model.unit_from_obj.scale)
 
 
-def _marched(model: SurfaceModel, coarse: Float[ndarray, "side side side"], cells: int) -> Mesh:
+def _marched(model: SurfaceModel, coarse: Float[ndarray, "side side side"], outline: Float[ndarray, "nodes nodes nodes"]) -> Mesh:
+    """outline: the hull's distances at the nodes to march over. Flaps that few photos contradict are cut where they leave it."""
+    cells = len(outline) - 1
     nodes = grid_nodes(cells)
     values = ndimage.map_coordinates(coarse, nodes.T * (len(coarse) - 1), order=1)
     close = np.abs(values) < 2 / (len(coarse) - 1)
     values[close] = model.sdf(model.unit_from_obj.inverse().apply(nodes[close].astype(np.float64))) * model.unit_from_obj.scale
-    grid = values.reshape((cells + 1,) * 3)
+    grid = np.maximum(values.reshape(outline.shape), outline - OUTSIDE)
     if not np.isfinite(grid).all() or grid.min() >= 0 or grid.max() <= 0:
         raise SurfaceError("no surface came out of the training", try_next=_ADVICE)
     vertices, triangles, _, _ = marching_cubes(grid, 0.0, spacing=(1 / cells,) * 3)
