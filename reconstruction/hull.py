@@ -43,6 +43,11 @@ class Hull:
         index = np.argwhere(self.inside)
         return self.origin + (index.min(0) - 0.5) * self.spacing, self.origin + (index.max(0) + 0.5) * self.spacing
 
+    @property
+    def volume(self) -> float:
+        """Of the occupied voxels, frame units cubed."""
+        return float(self.inside.sum()) * self.spacing**3
+
     @cached_property
     def _mesh(self) -> Mesh:
         # Padding closes the surface where the object touches the box; the blur takes the stairs out of the voxels.

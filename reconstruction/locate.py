@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product
-from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -16,8 +14,8 @@ from reconstruction.capture import Box, Capture, Prompt, SingleTag, TagBoard
 from reconstruction.cluster import cluster_around, largest_cluster, spacing
 from reconstruction.errors import PromptError
 from reconstruction.lenses import PhotoLens, load_lenses
-from reconstruction.scene import RigidTransform, View
-from reconstruction.scene.transforms import rotation_between
+from reconstruction.region import Region
+from reconstruction.scene import View
 from reconstruction.scene.view import load_views
 from reconstruction.sparse import SparsePoints
 from reconstruction.stage import Quality, Stage, StageContext
@@ -40,61 +38,6 @@ class LocateConfig:
     seed: int = 0
 
 
-@dataclass(frozen=True)
-class PhotoPrompt:
-    """What a segmenter is told about one view: a box, and pixels on the object."""
-
-    box: Box
-    points_px: Float[ndarray, "n 2"]
-
-
-@dataclass(frozen=True, eq=False)
-class Region:
-    """The box in space that holds the object, generously, in SfM units.
-
-    The region frame has z up, z = 0 on the support plane and its origin under the object. `points`: (n, 3) sparse points
-    of the object, world frame. `lower`, `upper`: corners of the box in the region frame.
-    """
-
-    region_from_world: RigidTransform
-    lower: Float[ndarray, "3"]
-    upper: Float[ndarray, "3"]
-    points: Float[ndarray, "n 3"]
-    plane_source: Literal["tags", "points"]
-
-    def prompt(self, view: View) -> PhotoPrompt | None:
-        """The region and its points as this view sees them; None where the region is out of sight."""
-        corners = np.array(list(product(*zip(self.lower, self.upper, strict=True))))
-        pixels = view.project(self.region_from_world.inverse().apply(corners))
-        pixels = pixels[np.isfinite(pixels).all(1)]
-        on_object = view.project(self.points)
-        on_object = on_object[view.camera.contains(on_object)]
-        if len(pixels) < 8 or len(on_object) == 0:
-            return None
-        size = np.array([view.camera.width, view.camera.height])
-        low, high = (pixels.min(0).clip(-0.5, size - 0.5), pixels.max(0).clip(-0.5, size - 0.5))
-        return PhotoPrompt((float(low[0]), float(low[1]), float(high[0]), float(high[1])), on_object)
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "region_from_world": self.region_from_world.to_json(),
-            "lower": self.lower.tolist(),
-            "upper": self.upper.tolist(),
-            "points": self.points.tolist(),
-            "plane_source": self.plane_source,
-        }
-
-    @classmethod
-    def from_json(cls, doc: dict[str, Any]) -> Region:
-        return cls(
-            RigidTransform.from_json(doc["region_from_world"]),
-            np.array(doc["lower"]),
-            np.array(doc["upper"]),
-            np.array(doc["points"]).reshape(-1, 3),
-            doc["plane_source"],
-        )
-
-
 def locate_object(
     views: Sequence[View], points: Float[ndarray, "n 3"], plane: SupportPlane, prompt: Prompt | None, config: LocateConfig
 ) -> Region:
@@ -105,7 +48,7 @@ def locate_object(
     height = plane.height(points)
     focus = looked_at(views)
     distance = float(np.median(np.linalg.norm(camera_centres(views) - focus, axis=1)))
-    size: float | None = None
+    size, view = 0.0, views[0]
     if prompt is None:
         linkage = 0.3 * config.linkage * distance
         near = np.linalg.norm(points - focus, axis=1) < 0.7 * distance
@@ -126,7 +69,8 @@ def locate_object(
             _require(len(candidates), config, "stand above the table")
             cluster = candidates[_under_point(view, candidates, prompt.point, distance, config)]
     _require(len(cluster), config, "belong to the largest thing there")
-    return _region_around(cluster, plane, size, config)
+    box = None if prompt is None else prompt.box
+    return Region.around(cluster, plane, view, box, size, config.margin)
 
 
 def _require(count: int, config: LocateConfig, where: str) -> None:
@@ -167,27 +111,6 @@ def _under_point(
     front = under[depth < np.percentile(depth, 25) + 0.05 * distance]
     seed = int(front[away[front].argmin()])
     return cluster_around(candidates, seed, 0.15 * distance, config.min_points)
-
-
-def _region_around(cluster: Float[ndarray, "n 3"], plane: SupportPlane, size: float | None, config: LocateConfig) -> Region:
-    """A box around the cluster's bulk, standing on the plane. With a prompt box it is at least as large as that says."""
-    rotation = rotation_between(plane.up, np.array([0.0, 0.0, 1.0]))
-    local = cluster @ rotation.T
-    low, high = np.percentile(local, 1, axis=0), np.percentile(local, 99, axis=0)
-    foot = np.array([(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, plane.offset])
-    half = (high - low)[:2] / 2
-    top = high[2] - plane.offset
-    extent = max(2 * half.max(), top)
-    reach = config.margin * extent
-    half = np.maximum(half + reach, 0.35 * (size or 0))
-    top = max(top + reach, min(1.1 * (size or 0), 1.6 * top))
-    return Region(
-        RigidTransform(rotation, -foot),
-        np.array([-half[0], -half[1], 0.0]),
-        np.array([half[0], half[1], top]),
-        cluster,
-        plane.source,
-    )
 
 
 def undistort_prompt(prompt: Prompt | None, views: Sequence[View], lenses: dict[str, PhotoLens]) -> Prompt | None:
@@ -248,4 +171,4 @@ def run(config: LocateConfig, context: StageContext) -> Quality:
     }
 
 
-LOCATE: Stage[LocateConfig] = Stage("locate", 1, ("capture", "sfm"), run)
+LOCATE: Stage[LocateConfig] = Stage("locate", 2, ("capture", "sfm"), run)

@@ -18,8 +18,8 @@ from reconstruction.capture import Capture, DepthFrames, KnownLength, SingleTag,
 from reconstruction.errors import ImageError, ScaleError
 from reconstruction.hull import Hull, carve_hull
 from reconstruction.lenses import PhotoLens, load_lenses
-from reconstruction.locate import Region
 from reconstruction.rasterizers import make_rasterizer
+from reconstruction.region import Region
 from reconstruction.scene import RigidTransform, Similarity, View
 from reconstruction.scene.images import read_depth
 from reconstruction.scene.view import load_views, save_views

@@ -23,6 +23,8 @@ from reconstruction.sparse import SparsePoints
 from reconstruction.stage import Progress, silent
 
 Mask = Bool[ndarray, "h w"]
+MOST_FIRST_ROUNDS = 4
+GROWING = 1.05  # by volume; less is noise
 OWN = 0.06  # a point of the region itself may lie this far off the hull (share of the size): thin parts come late
 
 
@@ -68,23 +70,31 @@ def segment_views(
     threads: int = 2,
     progress: Progress = silent,
 ) -> Agreement:
-    """Masks of all views, round by round. Raises MaskError where no round finds a common object."""
+    """Masks of all views, round by round. Raises MaskError where no round finds a common object.
+
+    Where few sparse points lie on the object, their hull misses whole parts: the first round is repeated while its hull grows.
+    """
     hull, palette = hull_of_points(subject), None
     masks: list[Mask] = []
+    plan, done = list(rounds), 0
     with ThreadPoolExecutor(threads) as pool:
-        for turn, this in enumerate(rounds):
-            on_object, off_object = _tell_apart(subject, hull if turn else None)
+        while plan:
+            this = plan.pop(0)
+            on_object, off_object = _tell_apart(subject, hull if done else None)
             guesses = [make_guess(view, i, subject, hull, this, on_object, off_object) for i, view in enumerate(views)]
             cut = partial(_cut_view, masker=masker, palette=palette)
             masks, strange, colors = [], [], np.zeros((BINS,) * 3)
+            total = done + 1 + len(plan)
             for mask, counts, share in pool.map(cut, views, guesses):
                 masks.append(mask)
                 strange.append(share)
                 colors += counts
-                progress(turn * len(views) + len(masks), len(rounds) * len(views), f"round {turn + 1} of {len(rounds)}")
+                progress(done * len(views) + len(masks), total * len(views), f"round {done + 1} of {total}")
             palette = Palette.of_counts(colors)
-            last = turn + 1 == len(rounds)
-            hull = carve_masks(views, masks, subject, resolution, this.tolerance, 2 if last else 1)
+            before, hull = hull, carve_masks(views, masks, subject, resolution, this.tolerance, 1 if plan else 2)
+            done += 1
+            if this is rounds[0] and done < MOST_FIRST_ROUNDS and hull.volume > GROWING * before.volume:
+                plan.insert(0, this)
     return Agreement(masks, hull, [judge(*row[:2], hull, row[2]) for row in zip(views, masks, strange, strict=True)])
 
 

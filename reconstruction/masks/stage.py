@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from reconstruction.backends import load_backend
-from reconstruction.locate import Region
 from reconstruction.masks import MASKERS, Masker
 from reconstruction.masks.given import read_given_masks
 from reconstruction.masks.rounds import Agreement, Round, Subject, carve_masks, segment_views
 from reconstruction.masks.verdicts import judge, require_enough
+from reconstruction.region import Region
 from reconstruction.scene import Similarity, View
 from reconstruction.scene.images import write_mask
 from reconstruction.scene.view import load_views, save_views
@@ -104,4 +104,4 @@ def _run(config: MaskConfig, context: StageContext) -> Quality:
     return {"used": len(used), "dropped": len(views) - len(used), "mask_hull_iou_mean": round(float(np.mean(iou)), 4)}
 
 
-MASKS = Stage("masks", 1, ("capture", "sfm", "locate"), _run)
+MASKS = Stage("masks", 2, ("capture", "sfm", "locate"), _run)

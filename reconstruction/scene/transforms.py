@@ -149,18 +149,6 @@ def rotation_error_deg(a: Float[ndarray, "3 3"], b: Float[ndarray, "3 3"]) -> fl
     return float(np.degrees(Rotation.from_matrix(a @ b.T).magnitude()))
 
 
-def rotation_between(source: Float[ndarray, "3"], target: Float[ndarray, "3"]) -> Float[ndarray, "3 3"]:
-    """The smallest rotation that turns direction `source` to direction `target`."""
-    a, b = source / np.linalg.norm(source), target / np.linalg.norm(target)
-    axis, cosine = np.cross(a, b), float(a @ b)
-    if cosine < -1 + 1e-9:  # opposite: any perpendicular axis serves
-        other = np.eye(3)[np.abs(a).argmin()]
-        axis = np.cross(a, other)
-        return np.asarray(Rotation.from_rotvec(np.pi * axis / np.linalg.norm(axis)).as_matrix())
-    skew = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
-    return np.eye(3) + skew + skew @ skew / (1 + cosine)
-
-
 def look_at(eye: Float[ndarray, "3"], target: Float[ndarray, "3"], up: Float[ndarray, "3"], roll_deg: float = 0.0) -> RigidTransform:
     """`cam_from_world` of an OpenCV camera at `eye` that sees `target` in its centre, image-up along `up`.
 

@@ -29,7 +29,7 @@ def extract_mesh(model: SurfaceModel, hull: Hull, coarse: Float[ndarray, "side s
     marching cubes, along each side of the cube. Raises SurfaceError where there is no surface or hardly any of it is left.
     """
     mesh = _marched(model, coarse, hull_distances(hull, model.unit_from_obj, cells))
-    whole, expected = _volume(mesh), float(hull.inside.sum()) * hull.spacing**3
+    whole, expected = _volume(mesh), hull.volume
     if whole < 0.1 * expected:
         raise SurfaceError(f"the surface collapsed to {100 * whole / expected:.0f} % of the outline's volume", try_next=_ADVICE)
     if len(mesh.faces) > faces:

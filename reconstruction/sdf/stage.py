@@ -132,4 +132,4 @@ def run(config: SurfaceConfig, context: StageContext) -> Quality:
     return surface.quality
 
 
-SURFACE = Stage("surface", 1, ("scale", "masks", "sfm"), run)
+SURFACE = Stage("surface", 2, ("scale", "masks", "sfm"), run)

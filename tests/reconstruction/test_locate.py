@@ -14,7 +14,8 @@ from reconstruction.capture import Capture, Prompt
 from reconstruction.cluster import cluster_around
 from reconstruction.errors import CaptureError, PromptError
 from reconstruction.lenses import PhotoLens
-from reconstruction.locate import LOCATE, LocateConfig, Region, locate_object, undistort_prompt
+from reconstruction.locate import LOCATE, LocateConfig, locate_object, undistort_prompt
+from reconstruction.region import Region
 from reconstruction.scene import Camera, Lens, View
 from reconstruction.scene.transforms import look_at
 from reconstruction.scene.view import load_views
@@ -108,8 +109,21 @@ def test_the_region_frame_stands_on_the_plane(table: Table) -> None:
     assert heights.max() == pytest.approx(10, abs=0.01)
     assert region.lower[2] == 0
     again = Region.from_json(json.loads(json.dumps(region.to_json())))
-    np.testing.assert_allclose(again.region_from_world.matrix, region.region_from_world.matrix)
+    np.testing.assert_allclose(again.region_from_world.matrix, region.region_from_world.matrix, atol=1e-12)
     np.testing.assert_array_equal(again.points, region.points)
+
+
+def test_the_region_holds_what_the_box_frames_though_it_has_no_points(table: Table) -> None:
+    view = table.views[0]
+    x0, y0, x1, y1 = _box_around(view, table.left)
+    wide = (x0 - (x1 - x0), y0, x1 + (x1 - x0), y1)  # a spout and a handle without texture
+    middle, right = table.left.mean(0), view.cam_from_world.rotation[0]
+    region = Region.around(table.left, table.plane, view, wide, 0.0, 0.0)
+    depth = view.cam_from_world.apply(middle)[2]
+    for side in (wide[0], wide[2]):
+        at_edge = middle + right * ((side - view.project(middle[None])[0, 0]) / view.camera.fx * depth)
+        assert region.lower[0] < region.region_from_world.apply(at_edge)[0] < region.upper[0]
+    assert region.region_from_world.rotation[0] @ right > 0.9
 
 
 def test_every_photo_gets_a_prompt(table: Table) -> None:

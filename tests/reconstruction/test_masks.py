@@ -16,12 +16,12 @@ from reconstruction.errors import BackendMissing, ImageError, MaskError
 from reconstruction.generated import GeneratedCapture
 from reconstruction.hull import Hull
 from reconstruction.lenses import PhotoLens, save_lenses
-from reconstruction.locate import Region
 from reconstruction.masks import MASKERS
 from reconstruction.masks.given import read_given_masks
 from reconstruction.masks.stage import MASKS, Agreement, MaskConfig, make_masker, segment_object
 from reconstruction.masks.verdicts import Verdict, judge, require_enough
 from reconstruction.rasterizers import make_rasterizer
+from reconstruction.region import Region
 from reconstruction.scene import Camera, Lens, RigidTransform, View
 from reconstruction.scene.images import read_mask, write_mask
 from reconstruction.scene.transforms import look_at
@@ -98,6 +98,32 @@ def test_masks_of_the_capture_match_the_exact_ones(workspace: Workspace, posed_v
     verdicts = json.loads((workspace.root / "masks" / "verdicts.json").read_text())
     assert [v["photo"] for v in verdicts] == [view.name for view in posed_views]
     assert {v["photo"] for v in verdicts if v["used"]} == {view.name for view in used}
+
+
+def test_parts_without_points_of_their_own_are_found(workspace: Workspace, posed_views: list[View], tmp_path: Path) -> None:
+    """Spout, handle and knob have no points: their hull starts at half of the object."""
+    sparse = Workspace(tmp_path / "sparse")
+    shutil.copytree(workspace.root, sparse.root)
+    region, points = Region.from_json(json.loads(sparse.region.read_text())), SparsePoints.load(sparse.sfm_points)
+    middle, size = np.median(region.points, axis=0), np.ptp(region.points, axis=0)
+    body = replace(region, points=region.points[(np.abs(region.points - middle) < 0.25 * size).all(1)])
+    sparse.region.write_text(json.dumps(body.to_json()))
+    removed = {tuple(p) for p in region.points} - {tuple(p) for p in body.points}
+    kept = np.array([tuple(p) not in removed for p in points.xyz])
+    seen = kept[points.point_index]
+    number = np.cumsum(kept) - 1
+    replace(
+        points,
+        xyz=points.xyz[kept],
+        rgb=points.rgb[kept],
+        view_index=points.view_index[seen],
+        point_index=number[points.point_index[seen]].astype(np.int32),
+    ).save(sparse.sfm_points)
+    run_stage(MASKS, CONFIG, sparse)
+    truth = {view.name: view.mask() for view in posed_views}
+    ious = [overlap(view.mask(), truth[view.name]) for view in load_views(sparse.masked_views)]  # type: ignore[arg-type]
+    assert len(ious) >= 0.9 * len(posed_views)
+    assert np.mean(ious) > 0.9
 
 
 def test_a_photo_with_a_wrong_pose_is_dropped_and_the_others_stay(workspace: Workspace) -> None:

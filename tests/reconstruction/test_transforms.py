@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from reconstruction.scene import RigidTransform, Similarity
-from reconstruction.scene.transforms import fit_similarity, look_at, nearest_rotation, rotation_between, rotation_error_deg
+from reconstruction.scene.transforms import fit_similarity, look_at, nearest_rotation, rotation_error_deg
 
 numbers = st.floats(-5, 5, allow_nan=False)
 vectors = arrays(float, 3, elements=numbers)
@@ -87,18 +87,6 @@ def test_similarity_refuses_a_scale_that_is_not_positive() -> None:
     for scale in (0.0, -1.0, float("nan")):
         with pytest.raises(ValueError, match="positive"):
             Similarity(scale)
-
-
-@given(directions, directions)
-def test_rotation_between_turns_one_into_the_other(source: np.ndarray, target: np.ndarray) -> None:
-    turned = rotation_between(source, target) @ (source / np.linalg.norm(source))
-    np.testing.assert_allclose(turned, target / np.linalg.norm(target), atol=1e-6)
-
-
-def test_rotation_between_opposites() -> None:
-    rotation = rotation_between(np.array([0, 0, 1.0]), np.array([0, 0, -1.0]))
-    np.testing.assert_allclose(rotation @ [0, 0, 1], [0, 0, -1], atol=1e-12)
-    assert np.linalg.det(rotation) == pytest.approx(1)
 
 
 @given(st.floats(0, 180), directions)
