@@ -17,13 +17,13 @@ from scipy.spatial.transform import Rotation
 from reconstruction.capture import Capture, DepthFrames, KnownLength, SingleTag, TagBoard
 from reconstruction.errors import ImageError, ScaleError
 from reconstruction.hull import Hull, carve_hull
-from reconstruction.lenses import PhotoLens, load_lenses
+from reconstruction.locate.region import Region
 from reconstruction.rasterizers import make_rasterizer
-from reconstruction.region import Region
 from reconstruction.scene import RigidTransform, Similarity, View
 from reconstruction.scene.images import read_depth
 from reconstruction.scene.view import load_views, save_views
-from reconstruction.sparse import SparsePoints
+from reconstruction.sfm.lenses import PhotoLens, load_lenses
+from reconstruction.sfm.sparse import SparsePoints
 from reconstruction.stage import Quality, Stage, StageContext
 from reconstruction.tags import Tags, fit_board, metres_per_unit
 from reconstruction.workspace import Workspace

@@ -207,7 +207,7 @@ def _jobs_in(data: Path | None) -> list[dict[str, Any]]:
 def demo(out: Annotated[Path, typer.Option(help="Folder for pictures and report.json.")] = Path("runs/demo")) -> None:
     """Renders a capture, onboards it through the service, estimates held-out images, shows the result."""
     with _taught_errors():
-        from workers.demo import run_demo
+        from workers.demo.run import run_demo
 
         run_demo(out=out)
 

@@ -37,8 +37,8 @@ class Pipeline:
 
 
 STAGES = (
-    Step("sfm", "reconstruction.sfm:SFM", "sfm", 0.10),
-    Step("locate", "reconstruction.locate:LOCATE", "locate", 0.02),
+    Step("sfm", "reconstruction.sfm.stage:SFM", "sfm", 0.10),
+    Step("locate", "reconstruction.locate.stage:LOCATE", "locate", 0.02),
     Step("masks", "reconstruction.masks.stage:MASKS", "masks", 0.10),
     Step("scale", "reconstruction.scale:SCALE", "scale", 0.02),
     Step("surface", "reconstruction.sdf.stage:SURFACE", "surface", 0.26),

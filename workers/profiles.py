@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from reconstruction.locate import LocateConfig
+from reconstruction.locate.stage import LocateConfig
 from reconstruction.masks.stage import MaskConfig
 from reconstruction.scale import ScaleConfig
 from reconstruction.sdf.stage import SurfaceConfig
-from reconstruction.sfm import SfmConfig
+from reconstruction.sfm.stage import SfmConfig
 from surfemb.network import FULL_NETWORK
 from surfemb.synthetic import SyntheticConfig
 from surfemb.train import TrainConfig

@@ -11,9 +11,9 @@ from jaxtyping import Bool
 from numpy import ndarray
 
 from reconstruction.errors import ImageError, MaskError
-from reconstruction.lenses import PhotoLens, load_lenses
 from reconstruction.scene import View
 from reconstruction.scene.images import read_mask
+from reconstruction.sfm.lenses import PhotoLens, load_lenses
 
 
 def read_given_masks(views: Sequence[View], folder: Path, lenses: Path) -> list[Bool[ndarray, "h w"]]:

@@ -19,7 +19,7 @@ from reconstruction.masks import Guess, Masker
 from reconstruction.masks.appearance import BINS, Palette, count_colors, foreign
 from reconstruction.masks.verdicts import Verdict, judge
 from reconstruction.scene import View
-from reconstruction.sparse import SparsePoints
+from reconstruction.sfm.sparse import SparsePoints
 from reconstruction.stage import Progress, silent
 
 Mask = Bool[ndarray, "h w"]

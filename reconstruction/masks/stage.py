@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from reconstruction.backends import load_backend
+from reconstruction.locate.region import Region
 from reconstruction.masks import MASKERS, Masker
 from reconstruction.masks.given import read_given_masks
 from reconstruction.masks.rounds import Agreement, Round, Subject, carve_masks, segment_views
 from reconstruction.masks.verdicts import judge, require_enough
-from reconstruction.region import Region
 from reconstruction.scene import Similarity, View
 from reconstruction.scene.images import write_mask
 from reconstruction.scene.view import load_views, save_views
-from reconstruction.sparse import SparsePoints
+from reconstruction.sfm.sparse import SparsePoints
 from reconstruction.stage import Progress, Quality, Stage, StageContext, silent
 
 ROUNDS = (Round(0.0, 0.35, 0.3), Round(0.12, 0.15, 0.2), Round(0.08, 0.08, 0.12), Round(0.06, 0.05, 0.1))

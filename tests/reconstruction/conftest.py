@@ -9,7 +9,7 @@ from reconstructed_capture import Reconstructed
 
 from reconstruction.capture import Capture, Prompt
 from reconstruction.generated import GeneratedCapture
-from reconstruction.sfm import SFM, SfmConfig
+from reconstruction.sfm.stage import SFM, SfmConfig
 from reconstruction.stage import run_stage
 from reconstruction.workspace import Workspace
 

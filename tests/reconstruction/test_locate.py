@@ -11,16 +11,16 @@ import pytest
 from reconstructed_capture import Reconstructed
 
 from reconstruction.capture import Capture, Prompt
-from reconstruction.cluster import cluster_around
 from reconstruction.errors import CaptureError, PromptError
-from reconstruction.lenses import PhotoLens
-from reconstruction.locate import LOCATE, LocateConfig, locate_object, undistort_prompt
-from reconstruction.region import Region
+from reconstruction.locate.cluster import cluster_around
+from reconstruction.locate.region import Region
+from reconstruction.locate.stage import LOCATE, LocateConfig, locate_object, undistort_prompt
+from reconstruction.locate.support import SupportPlane, looked_at, plane_from_points
 from reconstruction.scene import Camera, Lens, View
 from reconstruction.scene.transforms import look_at
 from reconstruction.scene.view import load_views
+from reconstruction.sfm.lenses import PhotoLens
 from reconstruction.stage import run_stage
-from reconstruction.support import SupportPlane, looked_at, plane_from_points
 from reconstruction.workspace import Workspace
 
 CAMERA = Camera(640, 480, 600.0, 600.0, 319.5, 239.5)

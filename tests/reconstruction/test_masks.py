@@ -15,18 +15,18 @@ from reconstruction.backends import load_backend
 from reconstruction.errors import BackendMissing, ImageError, MaskError
 from reconstruction.generated import GeneratedCapture
 from reconstruction.hull import Hull
-from reconstruction.lenses import PhotoLens, save_lenses
+from reconstruction.locate.region import Region
 from reconstruction.masks import MASKERS
 from reconstruction.masks.given import read_given_masks
 from reconstruction.masks.stage import MASKS, Agreement, MaskConfig, make_masker, segment_object
 from reconstruction.masks.verdicts import Verdict, judge, require_enough
 from reconstruction.rasterizers import make_rasterizer
-from reconstruction.region import Region
 from reconstruction.scene import Camera, Lens, RigidTransform, View
 from reconstruction.scene.images import read_mask, write_mask
 from reconstruction.scene.transforms import look_at
 from reconstruction.scene.view import load_views, save_views
-from reconstruction.sparse import SparsePoints
+from reconstruction.sfm.lenses import PhotoLens, save_lenses
+from reconstruction.sfm.sparse import SparsePoints
 from reconstruction.stage import run_stage
 from reconstruction.workspace import Workspace
 

@@ -13,14 +13,14 @@ from reconstructed_capture import Reconstructed
 from reconstruction.capture import Capture, DepthFrames, KnownLength, ScaleSource, SingleTag
 from reconstruction.errors import ImageError, ScaleError
 from reconstruction.hull import Hull
-from reconstruction.lenses import load_lenses
-from reconstruction.locate import LOCATE, LocateConfig
+from reconstruction.locate.stage import LOCATE, LocateConfig
 from reconstruction.rasterizers import make_rasterizer
 from reconstruction.scale import SCALE, ScaleConfig, object_frame, scale_from_depth
 from reconstruction.scene import RigidTransform, Similarity
 from reconstruction.scene.images import read_depth, read_mask, write_depth, write_mask
 from reconstruction.scene.transforms import fit_similarity, rotation_error_deg
 from reconstruction.scene.view import load_views, save_views
+from reconstruction.sfm.lenses import load_lenses
 from reconstruction.stage import StageResult, run_stage
 from reconstruction.workspace import Workspace
 

@@ -13,16 +13,18 @@ import numpy as np
 import pytest
 from reconstructed_capture import Reconstructed
 
-from reconstruction import colmap
 from reconstruction.capture import Capture, GivenCameras
 from reconstruction.errors import CaptureError
 from reconstruction.generated import GeneratedCapture
-from reconstruction.lenses import load_lenses
 from reconstruction.scene.images import read_photo, write_photo
 from reconstruction.scene.transforms import Similarity, fit_similarity, rotation_error_deg
 from reconstruction.scene.view import load_views
-from reconstruction.sfm import SfmConfig, choose_matching, estimate_cameras, prepare_photos, start_cameras
-from reconstruction.sparse import SparsePoints
+from reconstruction.sfm import colmap
+from reconstruction.sfm.cameras import start_cameras
+from reconstruction.sfm.lenses import load_lenses
+from reconstruction.sfm.photos import choose_matching, prepare_photos
+from reconstruction.sfm.sparse import SparsePoints
+from reconstruction.sfm.stage import SfmConfig, estimate_cameras
 from reconstruction.stage import silent
 
 SMALL = SfmConfig(feature_px=480, max_features=2048)
@@ -140,12 +142,11 @@ def test_a_dying_process_is_an_error_with_its_last_words(tmp_path: Path, monkeyp
 
 def test_matching_is_chosen_from_the_photos(generated_capture: GeneratedCapture, tmp_path: Path) -> None:
     photos = prepare_photos([p.path for p in generated_capture.photos], tmp_path / "a", 320, silent)
-    assert choose_matching(photos, SfmConfig()) == "exhaustive"
-    assert choose_matching(photos, SfmConfig(matching="sequential")) == "sequential"
+    assert choose_matching(photos, SfmConfig().exhaustive_up_to) == "exhaustive"
     still = [photos[i // 4] for i in range(len(photos))]  # as a slow video has them
-    assert choose_matching(still, SfmConfig(exhaustive_up_to=10)) == "sequential"
+    assert choose_matching(still, 10) == "sequential"
     shuffled = [photos[i] for i in np.random.default_rng(0).permutation(len(photos))]
-    assert choose_matching(shuffled, SfmConfig(exhaustive_up_to=10)) == "similar"
+    assert choose_matching(shuffled, 10) == "similar"
 
 
 def test_a_turned_phone_and_its_exif_focal_length(generated_capture: GeneratedCapture, tmp_path: Path) -> None:
@@ -158,7 +159,7 @@ def test_a_turned_phone_and_its_exif_focal_length(generated_capture: GeneratedCa
     image.save(tmp_path / "turned.jpg", exif=exif)
     shutil.copy(generated_capture.photos[1].path, tmp_path / "upright.jpg")
     photos = prepare_photos([tmp_path / "turned.jpg", tmp_path / "upright.jpg"], tmp_path / "out", 240, silent)
-    cameras, camera_of = start_cameras(photos, Capture(), SfmConfig(feature_px=240))
+    cameras, camera_of = start_cameras(photos, Capture(), 240, 0.75)
     assert [(c.width, c.height) for c in cameras] == [(180, 240), (240, 180)]
     assert camera_of == [0, 1], "one camera a photo size: an upright and a sideways phone"
     assert cameras[0].focal_known

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from reconstruction.generated import GeneratedCapture
-from reconstruction.lenses import PhotoLens
 from reconstruction.scene import Mesh, RigidTransform, Similarity, View
 from reconstruction.scene.images import write_mask
-from workers.demo_pictures import framed, grid, mask_sheet, turntable
-from workers.demo_report import Answer, Onboarded, measure, obj_from_truth
+from reconstruction.sfm.lenses import PhotoLens
+from workers.demo.pictures import framed, grid, mask_sheet, turntable
+from workers.demo.report import Answer, Onboarded, measure, obj_from_truth
 
 JOB = {"started_at": 100.0, "finished_at": 160.0, "stages": [{"name": "sfm", "seconds": 12.0}, {"name": "surface", "seconds": 40.0}]}
 MOVE = RigidTransform.from_rotvec(np.array([0.2, -0.4, 2.0]), np.array([0.01, 0.03, -0.02]))  # the system's own choice of frame

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reconstruction.generated import CaptureConfig
-from workers.demo import run_demo
+from workers.demo.run import run_demo
 
 
 @pytest.mark.timeout(600)

@@ -12,11 +12,11 @@ from numpy import ndarray
 
 from reconstruction.generated import GeneratedCapture
 from reconstruction.generated.capture import GeneratedPhoto
-from reconstruction.lenses import PhotoLens
 from reconstruction.metrics import compare_surfaces, mask_iou
 from reconstruction.scene import Mesh, RigidTransform, View
 from reconstruction.scene.images import read_mask
 from reconstruction.scene.transforms import fit_similarity
+from reconstruction.sfm.lenses import PhotoLens
 from surfemb.metrics import add_error, recall
 
 UNSEEN_OVER_DIAMETER = 0.02  # the rim this close to the table, and what stands on it, is in no photo

@@ -22,15 +22,15 @@ from rich.table import Table
 from reconstruction.errors import PipelineError
 from reconstruction.generated import CaptureConfig, GeneratedCapture, render_capture
 from reconstruction.generated.capture import GeneratedPhoto
-from reconstruction.lenses import load_lenses
 from reconstruction.scene import Mesh, RigidTransform
 from reconstruction.scene.images import read_photo, write_photo
 from reconstruction.scene.view import load_views
+from reconstruction.sfm.lenses import load_lenses
 from reconstruction.workspace import Workspace
 from surfemb.draw import draw_pose
 from workers.console import Bars
-from workers.demo_pictures import framed, grid, mask_sheet, turntable
-from workers.demo_report import Answer, Onboarded, add_over_diameter, measure, obj_from_truth
+from workers.demo.pictures import framed, grid, mask_sheet, turntable
+from workers.demo.report import Answer, Onboarded, add_over_diameter, measure, obj_from_truth
 from workers.failures import error_from_json
 from workers.leash import stop_group
 from workers.pipeline import StageEvent

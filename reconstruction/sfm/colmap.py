@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from reconstruction.errors import CaptureError
-from reconstruction.sparse import SparsePoints
+from reconstruction.sfm.sparse import SparsePoints
 from reconstruction.stage import Progress
 
 # Share of the time that each phase ends at, on photos matched in sequence.
@@ -108,7 +108,7 @@ def run_colmap(request: Request, progress: Progress) -> Model:
     """Runs the process to its end. Progress is out of 1000. Raises CaptureError where it dies."""
     folder = Path(request.folder)
     request.save(folder / "request.json")
-    command = [sys.executable, "-m", "reconstruction.colmap_process", str(folder / "request.json")]
+    command = [sys.executable, "-m", "reconstruction.sfm.colmap_process", str(folder / "request.json")]
     with (folder / "colmap.log").open("w") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=Path(__file__).parents[1])
         try:

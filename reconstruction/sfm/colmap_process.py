@@ -1,21 +1,23 @@
-"""COLMAP in a process of its own: `python -m reconstruction.colmap_process REQUEST_JSON`.
+"""COLMAP in a process of its own: `python -m reconstruction.sfm.colmap_process REQUEST_JSON`.
 
-The only importer of pycolmap, because COLMAP aborts the whole process on some inputs, and shares native libraries with
+Only it and `pairs` import pycolmap, because COLMAP aborts the whole process on some inputs, and shares native libraries with
 OpenCV that don't get along. Reads a request, prints progress as JSON lines on stdout, writes `model.json` and `points.npz`
-into the request's folder. `reconstruction.colmap` is the other side of the pipe.
+into the request's folder. `reconstruction.sfm.colmap` is the other side of the pipe.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pycolmap
 
-from reconstruction.colmap import Request
-from reconstruction.sparse import SparsePoints
+from reconstruction.sfm.colmap import Request
+from reconstruction.sfm.pairs import choose_pairs
+from reconstruction.sfm.sparse import SparsePoints
 
 BATCH = 16  # photos or (times four) pairs between two reports of progress
 ENOUGH_REGISTERED = 0.9  # of the photos: no other focal length is tried
@@ -31,7 +33,7 @@ def reconstruct(request: Request) -> None:
     pycolmap.set_random_seed(request.seed)
     camera_ids = create_database(request)
     extract(request, camera_ids)
-    match(request, choose_pairs(request))
+    match(request, choose_pairs(request, partial(report, "pairs")))
     models = triangulate(request, camera_ids) if request.poses else map_with_some_focal(request, camera_ids)
     if models and not request.poses and not all(camera.calibrated for camera in request.cameras):
         refine_principal_point(models[0], request)
@@ -70,60 +72,6 @@ def extract(request: Request, camera_ids: list[int]) -> None:
             report("features", done, len(request.images))
 
 
-def choose_pairs(request: Request) -> list[tuple[int, int]]:
-    count = len(request.images)
-    if request.matching == "exhaustive":
-        return [(i, j) for i in range(count) for j in range(i + 1, count)]
-    if request.matching == "sequential":
-        return sequential_pairs(count, request.overlap)
-    return similar_pairs(request, partners=2 * request.overlap)
-
-
-def sequential_pairs(count: int, overlap: int) -> list[tuple[int, int]]:
-    """Each photo with the next `overlap`, and with those 16, 32, 64 ... further on; the last ones meet the first (an orbit closes)."""
-    steps = {*range(1, overlap + 1), *(2**k for k in range(count.bit_length()))}
-    pairs = {(i, i + step) for i in range(count) for step in steps if i + step < count}
-    wrapped = {(j, i) for i in range(count - overlap, count) for j in range(overlap) if i - j > overlap and count - i + j <= overlap}
-    return sorted(pairs | wrapped)
-
-
-def similar_pairs(request: Request, partners: int, features: int = 400) -> list[tuple[int, int]]:
-    """Each photo with those that share most mutual matches among its few largest features; plus its neighbours by name."""
-    count = len(request.images)
-    with pycolmap.Database.open(request.database) as database:
-        ids = {image.name: image.image_id for image in database.read_all_images()}
-        largest = [_largest_features(database, ids[name], features) for name in request.images]
-    votes = np.zeros((count, count))
-    for i in range(count):
-        for j in range(i + 1, count):
-            votes[i, j] = votes[j, i] = _mutual_matches(largest[i], largest[j])
-        report("pairs", i + 1, count)
-    best = np.argsort(-votes, axis=1, kind="stable")[:, :partners]
-    pairs = {(min(i, int(j)), max(i, int(j))) for i in range(count) for j in best[i] if votes[i, j] >= 3}
-    return sorted(pairs | {(i, i + 1) for i in range(count - 1)})
-
-
-def _largest_features(database: pycolmap.Database, image_id: int, count: int) -> np.ndarray:
-    """Unit descriptors (count, 128) of the features of the largest scale: those repeat best between far viewpoints."""
-    keypoints = np.asarray(database.read_keypoints(image_id))
-    descriptors = database.read_descriptors(image_id)
-    values = np.asarray(getattr(descriptors, "data", descriptors), np.float32)
-    scale = np.hypot(keypoints[:, 2], keypoints[:, 4]) if keypoints.shape[1] >= 6 else keypoints[:, 2]
-    values = values[np.argsort(-scale, kind="stable")[:count]]
-    return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-9)
-
-
-def _mutual_matches(a: np.ndarray, b: np.ndarray) -> int:
-    if min(len(a), len(b)) < 2:
-        return 0
-    similarity = a @ b.T
-    first = similarity.argmax(1)
-    mutual = similarity.argmax(0)[first] == np.arange(len(a))
-    top = np.partition(similarity, -2, axis=1)[:, -2:]
-    distinct = np.arccos(top[:, 1].clip(-1, 1)) < 0.85 * np.arccos(top[:, 0].clip(-1, 1))
-    return int((mutual & distinct).sum())
-
-
 def match(request: Request, pairs: list[tuple[int, int]]) -> None:
     matching = pycolmap.FeatureMatchingOptions()
     matching.num_threads = request.threads
@@ -140,8 +88,9 @@ def match(request: Request, pairs: list[tuple[int, int]]) -> None:
 
 
 def mapper_options(request: Request) -> pycolmap.IncrementalPipelineOptions:
+    """One thread: with more, the first pair is whichever is found first, sums run in any order, and the model depends on the load."""
     options = pycolmap.IncrementalPipelineOptions()
-    options.num_threads = request.threads
+    options.num_threads = 1
     options.random_seed = request.seed
     options.max_num_models = 5
     calibrated = all(camera.calibrated for camera in request.cameras)
@@ -189,7 +138,7 @@ def refine_principal_point(model: pycolmap.Reconstruction, request: Request) -> 
     options = pycolmap.BundleAdjustmentOptions()
     options.refine_principal_point = True
     options.print_summary = False
-    options.ceres.solver_options.num_threads = request.threads
+    options.ceres.solver_options.num_threads = 1
     options.ceres.solver_options.max_num_iterations = 50
     pycolmap.bundle_adjustment(model, options)
     model.update_point_3d_errors()

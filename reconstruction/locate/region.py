@@ -11,8 +11,8 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from reconstruction.capture import Box
+from reconstruction.locate.support import SupportPlane
 from reconstruction.scene import RigidTransform, View
-from reconstruction.support import SupportPlane
 
 FRAMED_MARGIN = 0.1  # share of the prompt's box that the region reaches beyond it: it is drawn by hand, its depth is rough
 

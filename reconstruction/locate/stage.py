@@ -11,15 +11,15 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from reconstruction.capture import Box, Capture, Prompt, SingleTag, TagBoard
-from reconstruction.cluster import cluster_around, largest_cluster, spacing
 from reconstruction.errors import PromptError
-from reconstruction.lenses import PhotoLens, load_lenses
-from reconstruction.region import Region
+from reconstruction.locate.cluster import cluster_around, largest_cluster, spacing
+from reconstruction.locate.region import Region
+from reconstruction.locate.support import SupportPlane, camera_centres, looked_at, plane_from_points, plane_from_tags
 from reconstruction.scene import View
 from reconstruction.scene.view import load_views
-from reconstruction.sparse import SparsePoints
+from reconstruction.sfm.lenses import PhotoLens, load_lenses
+from reconstruction.sfm.sparse import SparsePoints
 from reconstruction.stage import Quality, Stage, StageContext
-from reconstruction.support import SupportPlane, camera_centres, looked_at, plane_from_points, plane_from_tags
 from reconstruction.tags import Tags, find_tags
 
 

@@ -1,0 +1,1 @@
+"""One prompt -> the region in space that holds the object -> a prompt for every photo."""

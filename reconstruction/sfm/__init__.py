@@ -1,0 +1,1 @@
+"""Photos -> posed, undistorted views and sparse points, by COLMAP in a process of its own."""

@@ -1,0 +1,156 @@
+"""Photos -> undistorted views with poses, and sparse points, by COLMAP in a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
+
+from reconstruction.capture import Capture
+from reconstruction.errors import CaptureError
+from reconstruction.scene import RigidTransform, View
+from reconstruction.scene.images import list_photos, read_photo, write_photo
+from reconstruction.scene.view import save_views
+from reconstruction.sfm.cameras import given_poses, photo_lens, start_cameras
+from reconstruction.sfm.colmap import Model, Request, run_colmap
+from reconstruction.sfm.lenses import PhotoLens, save_lenses
+from reconstruction.sfm.photos import Photo, choose_matching, colmap_name, prepare_photos, shrunk_size
+from reconstruction.sfm.sparse import SparsePoints
+from reconstruction.stage import Progress, Quality, Stage, StageContext, silent
+
+
+@dataclass(frozen=True)
+class SfmConfig:
+    """`feature_px`, `max_photo_px`: longest side of what COLMAP sees, and of the undistorted photos that later stages see.
+
+    `matching`: auto, exhaustive (every pair), sequential (a video, or photos taken in order), similar (partners are guessed
+    from a few features). `focal_starts`: focal length over the longest side, tried in order where EXIF says nothing.
+    """
+
+    feature_px: int = 1280
+    max_photo_px: int = 1600
+    max_features: int = 4096
+    upsample: bool = True
+    matching: str = "auto"
+    overlap: int = 10
+    exhaustive_up_to: int = 60
+    focal_starts: tuple[float, ...] = (0.75, 0.5, 1.2)
+    min_photos: int = 8
+    min_registered: float = 0.5
+    threads: int = -1
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class SfmResult:
+    """`views` are in the SfM frame at working size; their `photo_path`s name the photos as given, not undistorted yet."""
+
+    views: list[View]
+    lenses: dict[str, PhotoLens]
+    points: SparsePoints
+    quality: Quality
+
+
+def estimate_cameras(photos: Sequence[Path], capture: Capture, config: SfmConfig, scratch: Path, progress: Progress = silent) -> SfmResult:
+    """Poses, intrinsics and lens of every photo that can be registered, with the sparse points.
+
+    Raises CaptureError where too few photos are given or registered, or COLMAP dies; ImageError on an unreadable photo.
+    """
+    if len(photos) < config.min_photos:
+        raise CaptureError(
+            f"{len(photos)} photos are too few to reconstruct from",
+            try_next=f"take at least {config.min_photos}, better 50 to 100, from all sides",
+        )
+    prepared = prepare_photos(photos, scratch / "photos", config.feature_px, progress)
+    cameras, camera_of = start_cameras(prepared, capture, config.feature_px, config.focal_starts[0])
+    request = Request(
+        folder=str(scratch),
+        images=[colmap_name(i) for i in range(len(prepared))],
+        cameras=cameras,
+        camera_of=camera_of,
+        matching=choose_matching(prepared, config.exhaustive_up_to) if config.matching == "auto" else config.matching,
+        overlap=config.overlap,
+        max_features=config.max_features,
+        upsample=config.upsample,
+        focal_starts=list(config.focal_starts),
+        threads=config.threads,
+        seed=config.seed,
+        poses=given_poses(prepared, capture.cameras),
+    )
+    model = run_colmap(request, progress)
+    check_registered(model, len(prepared), config)
+    return collect(model, prepared, request, config)
+
+
+def check_registered(model: Model, photos: int, config: SfmConfig) -> None:
+    """Raises CaptureError where too few photos found their place."""
+    registered = model.sizes[0] if model.sizes else 0
+    if registered < max(3, config.min_registered * photos):
+        others = f", in {len(model.sizes)} unconnected groups" if len(model.sizes) > 1 else ""
+        raise CaptureError(
+            f"{registered} of {photos} photos registered{others}",
+            try_next="add overlap (a photo every 10 to 15 degrees) or put textured things around the object; leave out blurred photos",
+        )
+
+
+def collect(model: Model, photos: Sequence[Photo], request: Request, config: SfmConfig) -> SfmResult:
+    """COLMAP's model in our words."""
+    views, lenses = [], {}
+    for row in model.registered:
+        photo = photos[row.image]
+        lens = photo_lens(model.camera_params[row.camera], request.cameras[row.camera], photo)
+        camera = lens.camera.resized(*shrunk_size(photo.width, photo.height, config.max_photo_px))
+        pose = np.reshape(row.cam_from_world, (3, 4))
+        views.append(View(photo.path.stem, camera, RigidTransform(pose[:, :3], pose[:, 3]), photo.path))
+        lenses[photo.path.stem] = lens
+    assert model.points is not None
+    names = {v.name for v in views}
+    quality: Quality = {
+        "photos": len(photos),
+        "registered": len(views),
+        "unregistered": [p.path.stem for p in photos if p.path.stem not in names],
+        "models": model.sizes,
+        "points": len(model.points.xyz),
+        "observations": len(model.points.view_index),
+        "reprojection_error_px": round(model.reprojection_error_px, 3),
+        "matching": request.matching,
+        "cameras": [[round(v, 5) for v in params] for params in model.camera_params[:3]],
+    }
+    return SfmResult(views, lenses, model.points, quality)
+
+
+def undistorted_photo(view: View, lens: PhotoLens) -> UInt8[ndarray, "h w 3"]:
+    """What a pinhole with the view's camera would have taken."""
+    image = cv2.resize(read_photo(view.photo_path), (view.camera.width, view.camera.height), interpolation=cv2.INTER_AREA)
+    return lens.lens.undistort(image, view.camera)
+
+
+def run(config: SfmConfig, context: StageContext) -> Quality:
+    workspace = context.workspace
+    photos = list_photos(workspace.photos)
+    capture = Capture.load(workspace.capture)
+
+    def nearly(step: int, steps: int, message: str = "") -> None:
+        context.progress(step * 9, steps * 10, message)
+
+    result = estimate_cameras(photos, capture, config, context.scratch, nearly)
+    folder = context.out / "photos"
+    folder.mkdir()
+    views = []
+    for index, view in enumerate(result.views):
+        path = folder / f"{view.name}.jpg"
+        write_photo(path, undistorted_photo(view, result.lenses[view.name]))
+        views.append(replace(view, photo_path=path))
+        context.progress(9000 + 1000 * (index + 1) // len(result.views), 10000, f"undistorting {index + 1}/{len(result.views)}")
+    save_views(context.out / "views.json", views)
+    save_lenses(context.out / "lens.json", result.lenses)
+    result.points.save(context.out / "points.npz")
+    return result.quality
+
+
+SFM: Stage[SfmConfig] = Stage("sfm", 2, ("capture",), run)
