@@ -11,9 +11,9 @@ from reconstruction.capture import Capture, DepthFrames, KnownLength
 from reconstruction.errors import InputError
 from reconstruction.workspace import Workspace
 from service.context import Context
+from service.options import OnboardOptions, parse_options
 from service.photos import keep_image, safe_stem, unzipped
 from service.problems import TooLarge
-from service.schemas import OnboardOptions, parse_options
 from service.settings import ServiceSettings
 from service.uploads import Form, Upload
 from workers.jobs import JobRow, new_id

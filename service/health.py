@@ -10,7 +10,7 @@ from fastapi import APIRouter, Response
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.context import Context, Ctx
-from service.schemas import EstimateOptions, OnboardOptions
+from service.options import EstimateOptions, OnboardOptions
 from workers.queue import CPU, ESTIMATE
 
 router = APIRouter(tags=["service"])

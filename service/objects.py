@@ -12,7 +12,8 @@ from fastapi.responses import FileResponse
 
 from service.captures import accept
 from service.context import Ctx
-from service.schemas import Accepted, Artifact, Job, Object, OnboardOptions
+from service.options import OnboardOptions
+from service.schemas import Accepted, Artifact, Job, Object
 from service.uploads import incoming, receive
 from workers.jobs import NotFound
 

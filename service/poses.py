@@ -11,9 +11,10 @@ from fastapi.concurrency import run_in_threadpool
 
 from reconstruction.errors import InputError
 from service.context import Context, Ctx
+from service.options import EstimateOptions, parse_options
 from service.photos import keep_image
 from service.problems import DeadlinePassed, NotReady, NoWorker
-from service.schemas import Estimate, EstimateOptions, parse_options
+from service.schemas import Estimate
 from service.uploads import Form, incoming, receive
 from workers.failures import error_from_json
 from workers.queue import ESTIMATE
