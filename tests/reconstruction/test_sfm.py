@@ -165,3 +165,5 @@ def test_a_turned_phone_and_its_exif_focal_length(generated_capture: GeneratedCa
     assert cameras[0].focal_known
     assert cameras[0].params[0] == pytest.approx(28 / 43.27 * 300, rel=0.01)
     assert not cameras[1].focal_known
+    cameras, camera_of = start_cameras([photos[1], photos[1]], Capture(shared_camera=False), 240, 0.75)
+    assert (len(cameras), camera_of) == (2, [0, 1]), "a camera each where zoom or lens differ"
