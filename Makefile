@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint install
+.PHONY: demo test lint install bench-reconstruction
 
 install: $(VENV)/.installed
 
@@ -26,3 +26,7 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# DATA: a folder of scanned objects (mesh.npz, texture.jpg each), measured besides the generated ones.
+bench-reconstruction: install
+	$(BIN)/python -m benchmarks.reconstruction --out runs/bench $(if $(DATA),--scans $(DATA))

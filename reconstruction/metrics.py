@@ -17,6 +17,7 @@ class SurfaceDistance:
     """Mean point-to-surface distances in metres between a mesh and the truth, both ways.
 
     accuracy: mesh to truth. completeness: truth to mesh. f_score: harmonic mean of the shares within `threshold`.
+    normal_deg: mean angle between the truth's normals and those of the nearest points of the mesh.
     """
 
     accuracy: float
@@ -24,6 +25,7 @@ class SurfaceDistance:
     f_score: float
     threshold: float
     diameter: float
+    normal_deg: float
 
     @property
     def chamfer(self) -> float:
@@ -45,23 +47,27 @@ def compare_surfaces(
     mesh: Mesh, truth: Mesh, *, above_z: float = -np.inf, threshold_over_diameter: float = 0.01, samples: int = 20_000, seed: int = 0
 ) -> SurfaceDistance:
     """Both meshes in one frame, metres. Points lower than `above_z` are not counted: no photo sees what stands on the table."""
-    there = _distances(mesh, truth, above_z, samples, seed)
-    back = _distances(truth, mesh, above_z, samples, seed + 1)
+    there, _ = _distances(mesh, truth, above_z, samples, seed)
+    back, angles = _distances(truth, mesh, above_z, samples, seed + 1)
     threshold = threshold_over_diameter * truth.diameter
     precision, recall = float((there < threshold).mean()), float((back < threshold).mean())
     f_score = 2 * precision * recall / max(precision + recall, 1e-12)
-    return SurfaceDistance(float(there.mean()), float(back.mean()), f_score, threshold, truth.diameter)
+    return SurfaceDistance(float(there.mean()), float(back.mean()), f_score, threshold, truth.diameter, float(angles.mean()))
 
 
-def point_to_surface(points: Float[ndarray, "n 3"], mesh: Mesh, candidates: int = 12, seed: int = 0) -> Float[ndarray, "n"]:
-    """Distance of each point to the mesh.
+def point_to_surface(
+    points: Float[ndarray, "n 3"], mesh: Mesh, candidates: int = 12, seed: int = 0
+) -> tuple[Float[ndarray, "n"], Int[ndarray, "n"]]:
+    """Distance of each point to the mesh, and the face that is nearest.
 
     Exact over the triangles that own the nearest of a dense set of surface points: about 1e-6 of the diameter, where
     point-to-point distances have a floor of 3e-3.
     """
     spread, face = mesh.sample(max(4 * len(mesh.faces), 50_000), seed)
-    near = np.asarray(KDTree(spread).query(points, k=candidates)[1])  # (n, candidates)
-    return np.min([_to_triangles(points, mesh, face[near[:, k]]) for k in range(candidates)], axis=0)
+    near = face[np.asarray(KDTree(spread).query(points, k=candidates)[1])]  # (n, candidates)
+    distances = np.stack([_to_triangles(points, mesh, near[:, k]) for k in range(candidates)], 1)
+    best = distances.argmin(1)[:, None]
+    return np.take_along_axis(distances, best, 1)[:, 0], np.take_along_axis(near, best, 1)[:, 0]
 
 
 def psnr(image: Float[ndarray, "h w 3"], truth: Float[ndarray, "h w 3"], mask: Bool[ndarray, "h w"] | None = None) -> float:
@@ -76,10 +82,15 @@ def reprojection_errors(view: View, points_world: Float[ndarray, "n 3"], pixels:
     return np.asarray(np.linalg.norm(view.project(points_world) - pixels, axis=-1))
 
 
-def _distances(source: Mesh, target: Mesh, above_z: float, samples: int, seed: int) -> Float[ndarray, "k"]:
-    points, _ = source.sample(samples, seed)
-    points = points[points[:, 2] > above_z]
-    return point_to_surface(points, target, seed=seed) if len(points) else np.full(1, target.diameter)
+def _distances(source: Mesh, target: Mesh, above_z: float, samples: int, seed: int) -> tuple[Float[ndarray, "k"], Float[ndarray, "k"]]:
+    """Of points spread over the source to the target, and the angles (degrees) between the normals there."""
+    points, face = source.sample(samples, seed)
+    high = points[:, 2] > above_z
+    if not high.any():
+        return np.full(1, target.diameter), np.full(1, 180.0)
+    distances, nearest = point_to_surface(points[high], target, seed=seed)
+    cosine = np.einsum("nk,nk->n", source.face_normals[face[high]], target.face_normals[nearest])
+    return distances, np.degrees(np.arccos(cosine.clip(-1, 1)))
 
 
 def _to_triangles(points: Float[ndarray, "n 3"], mesh: Mesh, face: Int[ndarray, "n"]) -> Float[ndarray, "n"]:

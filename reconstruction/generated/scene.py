@@ -16,11 +16,12 @@ from reconstruction.rasterizers.cpu import CpuRasterizer
 from reconstruction.scene import Camera, Lens, Mesh, RigidTransform
 
 SHADOW_OFFSET_M = 0.0008  # lifts a shadow ray off the surface it starts from
+MOST_ALBEDO = 0.85  # of white paint
 
 
 @dataclass(frozen=True)
 class Thing:
-    """`wall` things cast no shadow: they are the room itself."""
+    """A mesh with colours shows those, one without shows the texture. `wall` things cast no shadow: they are the room itself."""
 
     mesh: Mesh
     world_from_thing: RigidTransform
@@ -79,6 +80,8 @@ class Scene:
         self.normals = np.concatenate([thing.world_from_thing.rotate(thing.mesh.vertex_normals) for thing in things])
         self.face_thing = np.repeat(np.arange(len(things), dtype=np.int32), [len(mesh.faces) for mesh in meshes])
         self.wall = np.array([thing.wall for thing in things])
+        self.painted = np.array([thing.mesh.colors is not None for thing in things])
+        self.paint = np.concatenate([_linear_colors(thing.mesh) for thing in things])
         self.rasterizer = CpuRasterizer(self.mesh)
         self.sheet = np.zeros((1, 1), np.uint8) if sheet is None else sheet
         self.sheet_m = 0.0 if sheet is None else board.sheet_mm / 1000
@@ -103,8 +106,10 @@ class Scene:
             lit,
             self.mesh.faces,
             self.normals,
+            self.paint,
             self.face_thing,
             self.wall,
+            self.painted,
             np.stack([thing.world_from_thing.inverse().matrix for thing in self.things]),
             np.stack([thing.texture.parameters() for thing in self.things]),
             np.stack([thing.texture.palette for thing in self.things]),
@@ -150,3 +155,10 @@ class Scene:
             if not thing.wall and abs(base[:, 2].min()) < 0.005:
                 rows.append([*base[:, :2].mean(0), np.ptp(base[:, :2], axis=0).mean() / 2])
         return np.array(rows).reshape(-1, 3)
+
+
+def _linear_colors(mesh: Mesh) -> Float[ndarray, "n 3"]:
+    """What share of the light each vertex gives back, from its sRGB colour; zero where the mesh has no colours."""
+    if mesh.colors is None:
+        return np.zeros((len(mesh.vertices), 3), np.float32)
+    return ((mesh.colors / 255) ** 2.2 * MOST_ALBEDO).astype(np.float32)

@@ -175,8 +175,10 @@ def shade(
     lit: ndarray,
     faces: ndarray,
     normals: ndarray,
+    paint: ndarray,
     face_thing: ndarray,
     wall: ndarray,
+    painted: ndarray,
     thing_from_world: ndarray,
     parameters: ndarray,
     palettes: ndarray,
@@ -211,6 +213,11 @@ def shade(
             scale = sheet.shape[0] / sheet_m
             grey = sheet_grey(sheet, (x + sheet_m / 2) * scale - 0.5, (sheet_m / 2 - y) * scale - 0.5)
             albedo[:] = grey
+        elif painted[thing]:
+            for c in range(3):
+                albedo[c] = 0.0
+                for k in range(3):
+                    albedo[c] += barycentric[i, k] * paint[faces[face[i], k], c]
         else:
             m = thing_from_world[thing]
             solid_color(

@@ -1,4 +1,4 @@
-"""Shapes from signed distances: the object (no symmetry, a handle's hole, a dent) and the things around it."""
+"""Shapes from signed distances: objects to onboard (a handle's hole, a dent, a hollow) and the things around them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ def jug(spacing: float = 0.002) -> Mesh:
     Watertight, in metres, origin at the centre of its bounding box, z up.
     """
     mesh = polygonize(_jug_distance, np.array([-0.115, -0.085, -0.0087]), np.array([0.125, 0.085, 0.175]), spacing)
+    lower, upper = mesh.bounds
+    return Mesh(mesh.vertices - (lower + upper) / 2, mesh.faces)
+
+
+def mug(spacing: float = 0.0015) -> Mesh:
+    """A mug of about 0.12 m with a handle: a deep hollow that no outline shows, walls of 5 mm. Frame as `jug`'s."""
+    mesh = polygonize(_mug_distance, np.array([-0.053, -0.053, -0.0067]), np.array([0.090, 0.053, 0.106]), spacing)
     lower, upper = mesh.bounds
     return Mesh(mesh.vertices - (lower + upper) / 2, mesh.faces)
 
@@ -78,6 +85,20 @@ def _jug_distance(points: Float[ndarray, "n 3"]) -> Float[ndarray, "n"]:
     dent = np.linalg.norm(points - (0.012, -0.060, 0.066), axis=1) - 0.030
     solid = -_join(-solid, dent, 0.006)
     return np.maximum(solid, -z)
+
+
+def _mug_distance(points: Float[ndarray, "n 3"]) -> Float[ndarray, "n"]:
+    body = _cylinder(points, 0.0, 0.098, 0.042, 0.004)
+    handle = _ring(points, (0.047, 0.0, 0.050), (0.0, 1.0, 0.0), 0.028, 0.0065)
+    hollow = _cylinder(points, 0.007, 0.140, 0.037, 0.008)
+    return np.maximum(_join(body, handle, 0.005), -hollow)
+
+
+def _cylinder(points: Float[ndarray, "n 3"], low: float, high: float, radius: float, edge: float) -> ndarray:
+    """Upright, around the z axis, its edges rounded by `edge` metres."""
+    across = np.hypot(points[:, 0], points[:, 1]) - radius + edge
+    along = np.abs(points[:, 2] - (low + high) / 2) - (high - low) / 2 + edge
+    return np.hypot(across.clip(0), along.clip(0)) + np.maximum(across, along).clip(None, 0) - edge
 
 
 def _ellipsoid(points: Float[ndarray, "n 3"], centre: tuple[float, ...], radii: Float[ndarray, "3"] | tuple[float, ...]) -> ndarray:

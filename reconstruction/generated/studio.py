@@ -18,6 +18,7 @@ from reconstruction.rasterizers.cpu import CpuRasterizer
 from reconstruction.scene import Camera, Lens, Mesh, RigidTransform
 from reconstruction.scene.transforms import look_at
 
+ROOMY_M = 0.25  # objects larger than this are photographed from farther away
 OBJECT = 0  # its place among the scene's things
 UP = np.array([0.0, 0.0, 1.0])
 
@@ -68,6 +69,7 @@ class Studio:
         self.sheet = self.board.print(seed)
         self.distractors = [pebble(seed + 1, np.array([0.09, 0.07, 0.065])), box(np.array([0.07, 0.055, 0.085]))]
         self.rest = standing(obj, 0.012, -0.009, 25.0)
+        self.farther = max(1.0, obj.diameter / ROOMY_M)
         self._latest: tuple[Arrangement, Scene] | None = None
 
     def scene(self, arrangement: Arrangement) -> Scene:
@@ -97,7 +99,7 @@ class Studio:
                 turn = 360 * k / len(ring)
                 elevation = (low + high) / 2 + (high - low) / 2 * np.sin(np.radians(2 * turn + phase)) + rng.normal(0, 1)
                 azimuth = 200 + turn + 0.6 * low + rng.normal(0, 2.5)
-                distance = near * (1 + 0.13 * np.sin(np.radians(turn - phase)) + rng.normal(0, 0.03))
+                distance = self.farther * near * (1 + 0.13 * np.sin(np.radians(turn - phase)) + rng.normal(0, 0.03))
                 target = self.rest.translation + rng.normal(0, 0.014, 3)
                 pose = orbit(target, azimuth, max(9.0, elevation), distance, rng.normal(0, 4))
                 shots.append(Shot(f"photo_{index:03d}", arrangement, pose, light))
@@ -113,7 +115,11 @@ class Studio:
         while True:
             x, y, yaw = rng.uniform((-0.05, -0.05, 0), (0.05, 0.05, 360))
             rest = standing(self.obj, x, y, yaw)
-            azimuth, elevation, distance = rng.uniform(0, 360), rng.uniform(14, 36 if crowded else 62), rng.uniform(0.42, 0.70)
+            azimuth, elevation, distance = (
+                rng.uniform(0, 360),
+                rng.uniform(14, 36 if crowded else 62),
+                self.farther * rng.uniform(0.42, 0.70),
+            )
             target = rest.translation + rng.uniform(-0.28, 0.28, 3) * distance * (0.7, 0.7, 0.4)
             cam_from_world = orbit(target, azimuth, elevation, distance, rng.normal(0, 8))
             light = lamp(rng.uniform(0, 360), rng.uniform(35, 70), rng)

@@ -32,7 +32,7 @@ def test_iou_counts_pixels() -> None:
 
 def test_distance_to_face_edge_and_corner() -> None:
     points = np.array([[0.3, 0.6, 0.25], [0.5, -0.5, 0.0], [1.3, 1.4, 0.0], [0.4, 0.4, 0.0]])
-    np.testing.assert_allclose(point_to_surface(points, _square()), [0.25, 0.5, 0.5, 0.0], atol=1e-9)
+    np.testing.assert_allclose(point_to_surface(points, _square())[0], [0.25, 0.5, 0.5, 0.0], atol=1e-9)
 
 
 def test_a_mesh_has_no_distance_to_itself() -> None:
@@ -48,6 +48,14 @@ def test_a_ball_that_is_one_percent_too_big() -> None:
     assert distance.chamfer_over_diameter == pytest.approx(0.005, rel=0.05)
     assert distance.f_score == 0
     assert compare_surfaces(mesh, truth, threshold_over_diameter=0.006).f_score > 0.999
+    assert distance.normal_deg < 2
+
+
+def test_a_turned_face_shows_in_the_normals() -> None:
+    turned = _square().transformed(RigidTransform.from_rotvec(np.array([0, 0, np.pi]), np.zeros(3)))
+    upside_down = _square().transformed(RigidTransform.from_rotvec(np.array([np.pi, 0, 0]), np.zeros(3)))
+    assert compare_surfaces(turned, _square()).normal_deg < 0.01
+    assert compare_surfaces(upside_down, _square()).normal_deg > 179
 
 
 def test_a_missing_bottom_costs_nothing_when_left_out() -> None:

@@ -22,15 +22,14 @@ from rich.table import Table
 from reconstruction.errors import PipelineError
 from reconstruction.generated import CaptureConfig, GeneratedCapture, render_capture
 from reconstruction.generated.capture import GeneratedPhoto
-from reconstruction.scene import Mesh, RigidTransform
+from reconstruction.generated.truth import Reconstructed, obj_from_truth
+from reconstruction.scene import RigidTransform
 from reconstruction.scene.images import read_photo, write_photo
-from reconstruction.scene.view import load_views
-from reconstruction.sfm.lenses import load_lenses
 from reconstruction.workspace import Workspace
 from surfemb.draw import draw_pose
 from workers.console import Bars
 from workers.demo.pictures import framed, grid, mask_sheet, turntable
-from workers.demo.report import Answer, Onboarded, add_over_diameter, measure, obj_from_truth
+from workers.demo.report import Answer, add_over_diameter, measure
 from workers.failures import error_from_json
 from workers.leash import stop_group
 from workers.pipeline import StageEvent
@@ -56,11 +55,11 @@ def run_demo(out: Path, config: CaptureConfig = CaptureConfig(), profile: str = 
         console.rule("3  Held-out images to POST /estimate, without a box")
         answers = _estimate_all(client, capture, object_id, console)
     workspace = Workspace(out / "service" / "objects" / object_id)
-    onboarded = _read_onboarded(workspace, job)
-    report = measure(capture, onboarded, answers)
+    made = Reconstructed.load(workspace)
+    report = measure(capture, made, job, answers)
     report |= {"profile": profile, "capture": asdict(config), "versions": _versions(), "total_seconds": time.monotonic() - started}
     (out / "report.json").write_text(json.dumps(report, indent=1))
-    _draw(out, capture, onboarded, answers)
+    _draw(out, capture, made, answers)
     console.rule("Result")
     console.print(_table(report), f"Pictures and report.json in [bold]{out}[/]")
     return report
@@ -172,28 +171,16 @@ def _json(response: httpx.Response) -> dict[str, Any]:
     return document
 
 
-def _read_onboarded(workspace: Workspace, job: dict[str, Any]) -> Onboarded:
-    return Onboarded(
-        load_views(workspace.masked_views),
-        load_lenses(workspace.sfm_lens),
-        load_views(workspace.views),
-        Mesh.load(workspace.mesh),
-        RigidTransform.from_json(json.loads(workspace.board_from_obj.read_text())),
-        job,
-        len(load_views(workspace.sfm_views)),
-    )
-
-
-def _draw(out: Path, capture: GeneratedCapture, onboarded: Onboarded, answers: list[Answer]) -> None:
-    write_photo(out / "mesh.png", turntable(onboarded.mesh))
-    write_photo(out / "masks.jpg", mask_sheet(onboarded.masked_views))
-    errors = add_over_diameter(capture, obj_from_truth(onboarded, capture), answers)
+def _draw(out: Path, capture: GeneratedCapture, made: Reconstructed, answers: list[Answer]) -> None:
+    write_photo(out / "mesh.png", turntable(made.mesh))
+    write_photo(out / "masks.jpg", mask_sheet(made.masked_views))
+    errors = add_over_diameter(capture, obj_from_truth(made, capture), answers)
     pictures = []
     for photo, answer, error in zip(capture.held_out, answers, errors, strict=True):
         picture = capture.lens.undistort(read_photo(photo.path), capture.camera)
         text = "not found"
         if answer.cam_from_obj is not None:
-            picture = draw_pose(picture, capture.camera, onboarded.mesh, answer.cam_from_obj)
+            picture = draw_pose(picture, capture.camera, made.mesh, answer.cam_from_obj)
             text = f"ADD {100 * error:.1f} % of d, score {answer.score:.2f}"
         pictures.append(framed(picture, text, error < 0.10))
     write_photo(out / "estimates.jpg", grid(pictures, 4))

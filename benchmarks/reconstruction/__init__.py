@@ -1,0 +1,1 @@
+"""How exact and how fast the reconstruction is, on captures with exact truth."""

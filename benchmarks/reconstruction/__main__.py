@@ -1,0 +1,138 @@
+"""Reconstructs captures with exact truth and measures every stage.
+
+usage: python -m benchmarks.reconstruction [--scans FOLDER] [--only NAME ...] [--photos 60] [--profile standard] [--out runs/bench]
+
+Each object is rendered on a textured table with a tag board, through a lens, with noise, blur and changing exposure, then onboarded from
+one box in one photo and the board's layout, up to the surface. Writes OUT/reconstruction.json and, for each object, its pictures.
+Runs again from the first stage that changed. The seed is 7.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from rich.console import Console
+
+from benchmarks.reconstruction.subjects import list_subjects
+from reconstruction.capture import Capture, Prompt
+from reconstruction.generated import CaptureConfig, GeneratedCapture, render_capture
+from reconstruction.generated.truth import Reconstructed, camera_errors, mask_ious, surface_distance
+from reconstruction.scene import Mesh
+from reconstruction.scene.images import write_photo
+from reconstruction.workspace import Workspace
+from workers.console import Bars
+from workers.demo.pictures import mask_sheet, turntable
+from workers.onboard import prepare
+from workers.pipeline import Recipe
+from workers.runner import run_pipeline
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scans", type=Path, help="folder of scanned objects, each with mesh.npz and texture.jpg")
+    parser.add_argument("--only", nargs="*", help="names of objects")
+    parser.add_argument("--photos", type=int, default=60)
+    parser.add_argument("--profile", default="standard")
+    parser.add_argument("--out", type=Path, default=Path("runs/bench"))
+    a = parser.parse_args()
+    console = Console()
+    rows = {}
+    for name, make_mesh in list_subjects(a.scans).items():
+        if a.only and name not in a.only:
+            continue
+        console.rule(name)
+        rows[name] = measure(a.out / "reconstruction" / name, make_mesh, a.photos, a.profile, console)
+        console.print_json(json.dumps(rows[name]))
+    report = {"profile": a.profile, "photos": a.photos, "objects": rows}
+    (a.out / "reconstruction.json").write_text(json.dumps(report, indent=1))
+
+
+def measure(folder: Path, make_mesh: Callable[[], Mesh], photos: int, profile: str, console: Console) -> dict[str, Any]:
+    """Renders and reconstructs one object in `folder`; errors are of the finished object against the truth."""
+    config = CaptureConfig(photos=photos, held_out=0, width=960, height=720)
+    capture = _capture(folder / "capture", config, make_mesh)
+    middle = capture.photos[len(capture.photos) // 2]
+    request = Capture(prompt=Prompt(middle.path.name, box=capture.box(middle)), scale=capture.board())
+    workspace = prepare(capture.photo_dir, folder / "object", request, resume=(folder / "object").exists())
+    with Bars(console) as bars, peak_memory() as peak:
+        run_pipeline(workspace.root, Recipe(profile, pipeline="benchmarks.reconstruction.stages:UP_TO_SURFACE"), bars)
+    made = Reconstructed.load(workspace)
+    surface, cameras = surface_distance(capture, made), camera_errors(capture, made.metric_views)
+    ious = mask_ious(capture, made)
+    write_photo(folder / "mesh.png", np.vstack([turntable(made.mesh), turntable(capture.mesh)]))
+    write_photo(folder / "masks.jpg", mask_sheet(made.masked_views))
+    return {
+        "registered": made.registered,
+        "camera_centre_mm": cameras.centre_mm,
+        "camera_rotation_deg": cameras.rotation_deg,
+        "mask_iou_mean": float(np.mean(list(ious.values()))),
+        "mask_iou_min_unflagged": min(ious.values()),
+        "masks_flagged": made.registered - len(ious),
+        "scale_error": cameras.scale,
+        "chamfer_over_diameter": surface.chamfer_over_diameter,
+        "accuracy_over_diameter": surface.accuracy / surface.diameter,
+        "completeness_over_diameter": surface.completeness / surface.diameter,
+        "f_score_1pct": surface.f_score,
+        "normal_error_deg": surface.normal_deg,
+        **_held_out_quality(workspace),
+        "seconds": _seconds(workspace),
+        "peak_gib": peak(),
+    }
+
+
+def _capture(folder: Path, config: CaptureConfig, make_mesh: Callable[[], Mesh]) -> GeneratedCapture:
+    """Renders it unless it is there."""
+    if not (folder / "truth" / "board_from_obj.json").exists():
+        render_capture(folder, config, obj=make_mesh())
+    return GeneratedCapture.load(folder)
+
+
+def _held_out_quality(workspace: Workspace) -> dict[str, float]:
+    quality = (workspace.manifest("surface") or {})["quality"]
+    return {key: quality[key] for key in ("psnr_heldout", "psnr_heldout_exposed", "iou_heldout")}
+
+
+def _seconds(workspace: Workspace) -> dict[str, float]:
+    seconds = {name: (workspace.manifest(name) or {})["seconds"] for name in ("sfm", "locate", "masks", "scale", "surface")}
+    return {**seconds, "total": round(sum(seconds.values()), 1)}
+
+
+@contextmanager
+def peak_memory(every_s: float = 0.5) -> Iterator[Callable[[], float]]:
+    """Gives a function that tells the most memory (GiB) that the processes under this one held at a time."""
+    most, over = 0, threading.Event()
+
+    def watch() -> None:
+        nonlocal most
+        while not over.wait(every_s):
+            most = max(most, sum(_resident(child) for child in psutil.Process().children(recursive=True)))
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield lambda: round(most / 2**30, 2)
+    finally:
+        over.set()
+        thread.join()
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.NoSuchProcess:
+        return 0
+
+
+if __name__ == "__main__":
+    started = time.monotonic()
+    main()
+    Console().print(f"{time.monotonic() - started:.0f} s")
