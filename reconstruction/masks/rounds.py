@@ -17,12 +17,15 @@ from scipy.spatial import ConvexHull, QhullError, cKDTree
 from reconstruction.hull import Hull, carve_hull
 from reconstruction.masks import Guess, Masker
 from reconstruction.masks.appearance import BINS, Palette, count_colors, foreign
+from reconstruction.masks.strangers import without_strangers
 from reconstruction.masks.verdicts import Verdict, judge
 from reconstruction.scene import View
 from reconstruction.sfm.sparse import SparsePoints
 from reconstruction.stage import Progress, silent
+from reconstruction.stereo import StereoConfig
 
 Mask = Bool[ndarray, "h w"]
+DEFAULT_STEREO = StereoConfig()
 MOST_FIRST_ROUNDS = 4
 GROWING = 1.05  # by volume; less is noise
 OWN = 0.06  # a point of the region itself may lie this far off the hull (share of the size): thin parts come late
@@ -67,10 +70,11 @@ def segment_views(
     rounds: Sequence[Round],
     *,
     resolution: int = 96,
+    stereo: StereoConfig = DEFAULT_STEREO,
     threads: int = 2,
     progress: Progress = silent,
 ) -> Agreement:
-    """Masks of all views, round by round. Raises MaskError where no round finds a common object.
+    """Masks of all views, round by round, then without what stands before the object. Raises MaskError where none is common.
 
     Where few sparse points lie on the object, their hull misses whole parts: the first round is repeated while its hull grows.
     """
@@ -95,6 +99,7 @@ def segment_views(
             done += 1
             if this is rounds[0] and done < MOST_FIRST_ROUNDS and hull.volume > GROWING * before.volume:
                 plan.insert(0, this)
+    masks = without_strangers(views, masks, hull, stereo, lambda n: progress(n, len(views), "looks for things in front"))
     return Agreement(masks, hull, [judge(*row[:2], hull, row[2]) for row in zip(views, masks, strange, strict=True)])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from reconstruction.scene.images import write_mask
 from reconstruction.scene.view import load_views, save_views
 from reconstruction.sfm.sparse import SparsePoints
 from reconstruction.stage import Progress, Quality, Stage, StageContext, silent
+from reconstruction.stereo import StereoConfig
 
 ROUNDS = (Round(0.0, 0.35, 0.3), Round(0.12, 0.15, 0.2), Round(0.08, 0.08, 0.12), Round(0.06, 0.05, 0.1))
 
@@ -35,6 +36,7 @@ class MaskConfig:
     rounds: tuple[Round, ...] = ROUNDS
     crop_px: int = 288
     hull_resolution: int = 96
+    stereo: StereoConfig = field(default_factory=StereoConfig)
     threads: int = 2
     sam_checkpoint: str = ""
     sam_model: str = "vit_b"
@@ -52,6 +54,7 @@ def segment_object(
         masker,
         config.rounds,
         resolution=config.hull_resolution,
+        stereo=config.stereo,
         threads=config.threads,
         progress=progress,
     )
@@ -104,4 +107,4 @@ def _run(config: MaskConfig, context: StageContext) -> Quality:
     return {"used": len(used), "dropped": len(views) - len(used), "mask_hull_iou_mean": round(float(np.mean(iou)), 4)}
 
 
-MASKS = Stage("masks", 2, ("capture", "sfm", "locate"), _run)
+MASKS = Stage("masks", 3, ("capture", "sfm", "locate"), _run)

@@ -19,10 +19,12 @@ from reconstruction.sdf.evaluate import Renderer, compare, write_preview
 from reconstruction.sdf.extract import extract_mesh, vertex_colours
 from reconstruction.sdf.field import FieldConfig, SurfaceField
 from reconstruction.sdf.frame import cube_around, hull_distances, unseen_nodes
+from reconstruction.sdf.hollows import open_hollows
 from reconstruction.sdf.model import SurfaceModel
 from reconstruction.sdf.rays import RayPool, Window, open_window
 from reconstruction.sdf.train import Trainer, TrainingConfig
 from reconstruction.stage import Progress, Quality, Stage, StageContext, silent
+from reconstruction.stereo import StereoConfig
 
 _CHECKPOINT_S = 45.0
 
@@ -31,6 +33,7 @@ _CHECKPOINT_S = 45.0
 class SurfaceConfig:
     """The defaults are those of the standard profile: about five minutes on two CPU cores."""
 
+    stereo: StereoConfig = field(default_factory=StereoConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     field: FieldConfig = field(default_factory=FieldConfig)
     encoding: str = "numba"
@@ -59,13 +62,15 @@ def reconstruct_surface(
     """
     training, heldout = _windows(views, hull, config)
     unit_from_obj = cube_around(hull)
-    trainer = _trainer(training, hull, unit_from_obj, config)
+    start = open_hollows(hull, training, config.stereo, progress)
+    trainer = _trainer(training, start, unit_from_obj, config)
     seconds = _train(trainer, progress, scratch)
     model = SurfaceModel(trainer.surface.requires_grad_(False), unit_from_obj, config.encoding)
     mesh = extract_mesh(model, hull, trainer.cached, config.mesh_cells, config.faces)
     mesh = Mesh(mesh.vertices, mesh.faces, vertex_colours(model, mesh, [w.view for w in training]))
     quality = {
         **compare(Renderer(model, mesh), heldout),
+        "hollow_share": round(1 - start.volume / hull.volume, 4),
         "heldout": [window.view.name for window in heldout],
         "faces": len(mesh.faces),
         "extents_m": [round(float(v), 5) for v in mesh.extents],
@@ -132,4 +137,4 @@ def run(config: SurfaceConfig, context: StageContext) -> Quality:
     return surface.quality
 
 
-SURFACE = Stage("surface", 2, ("scale", "masks", "sfm"), run)
+SURFACE = Stage("surface", 3, ("scale", "masks", "sfm"), run)

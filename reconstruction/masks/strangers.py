@@ -1,0 +1,82 @@
+"""What stands before the object in single photos: where a photo contradicts the surface that its neighbours agree on.
+
+The hull seeds each cut, so a thing in front of the object is taken in where its colours are like the object's. Its pattern
+still gives it away: the neighbours know the surface there, and this photo, though it has texture, shows something else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
+
+from reconstruction.hull import Hull
+from reconstruction.scene import View
+from reconstruction.stereo import StereoConfig, StereoPhoto, expected_depth, find_depths
+
+Mask = Bool[ndarray, "h w"]
+RADIUS = 0.05  # of what is looked at together, as a share of the mask's size
+FOUND, ELSEWHERE = 0.2, 0.6  # the share of expected depths found: at most so many in a stranger, at least so many beside it
+LEAST = 0.03  # of the mask's area: smaller ones are not told from noise
+CONTRAST = 9.0  # grey levels squared: less is no texture
+
+
+def without_strangers(
+    views: Sequence[View], masks: Sequence[Mask], hull: Hull, config: StereoConfig, done: Callable[[int], None] = lambda _: None
+) -> list[Mask]:
+    """The masks without what stands before the object. Views and hull in one frame; empty masks stay empty."""
+    chosen = [i for i, mask in enumerate(masks) if mask.any()]
+    windows = [_window(masks[i]) for i in chosen]
+    photos = [_photo(views[i], masks[i], window, config) for i, window in zip(chosen, windows, strict=True)]
+    depths = find_depths(photos, hull, config, done)
+    cleaned = list(masks)
+    for k, (i, window) in enumerate(zip(chosen, windows, strict=True)):
+        stranger = _stranger(photos[k], depths[k], expected_depth(k, photos, depths, config), 3 * hull.spacing)
+        if stranger.any():
+            height, width = (s.stop - s.start for s in window)
+            cleaned[i] = masks[i].copy()
+            cleaned[i][window] &= cv2.resize(stranger.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) == 0
+    return cleaned
+
+
+def _window(mask: Mask, border: int = 6) -> tuple[slice, slice]:
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return np.s_[max(0, rows[0] - border) : rows[-1] + border + 1, max(0, columns[0] - border) : columns[-1] + border + 1]
+
+
+def _photo(view: View, mask: Mask, window: tuple[slice, slice], config: StereoConfig) -> StereoPhoto:
+    inside = mask[window]
+    camera = view.camera.cropped(window[1].start, window[0].start, inside.shape[1], inside.shape[0])
+    return StereoPhoto.shrunk(camera, view.cam_from_world, view.photo()[window], inside, config.px)
+
+
+def _stranger(photo: StereoPhoto, depth: Float[ndarray, "h w"], expected: Float[ndarray, "h w"], margin: float) -> Mask:
+    """Of the shrunken photo: thick pieces in which hardly any expected depth is found, though nearly all are elsewhere."""
+    size = float(np.sqrt(photo.wanted.sum()))
+    contrast = cv2.blur(photo.grey**2, (5, 5)) - cv2.blur(photo.grey, (5, 5)) ** 2
+    known = photo.wanted & (expected > 0) & (contrast > CONTRAST)
+    lowest = cv2.erode(np.where(depth > 0, depth, np.float32(np.inf)), np.ones((3, 3)))
+    found = known & (lowest < expected + margin) & (cv2.dilate(depth, np.ones((3, 3))) > expected - margin)
+    reach = max(3, round(RADIUS * size))
+    around = (2 * reach + 1, 2 * reach + 1)
+    many, good = (cv2.blur(which.astype(np.float32), around) for which in (known, found))
+    core = photo.wanted & (many > 0.15) & (good < FOUND * many)
+    pieces = _large(cv2.morphologyEx(core.astype(np.uint8), cv2.MORPH_OPEN, _disc(0.6 * reach)), LEAST * size**2)
+    if (found & ~pieces).sum() < ELSEWHERE * (known & ~pieces).sum():
+        return np.zeros_like(photo.wanted)  # a blurred photo, or one far from its neighbours
+    return cv2.dilate(cv2.morphologyEx(pieces.astype(np.uint8), cv2.MORPH_CLOSE, _disc(2 * reach)), _disc(reach)) > 0
+
+
+def _large(regions: ndarray, least: float) -> Mask:
+    _, label, stats, _ = cv2.connectedComponentsWithStats(regions)
+    large = stats[:, cv2.CC_STAT_AREA] >= least
+    large[0] = False
+    return np.asarray(large[label])
+
+
+def _disc(radius: float) -> ndarray:
+    size = 2 * max(1, round(radius)) + 1
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
