@@ -1,6 +1,6 @@
 """Reconstructs captures with exact truth and measures every stage.
 
-usage: python -m benchmarks.reconstruction [--scans FOLDER] [--only NAME ...] [--photos 60] [--profile standard] [--out runs/bench]
+usage: python -m benchmarks.reconstruction [--scans FOLDER] [--only NAME ...] [--photos 60] [--from-above 0] [--out runs/bench]
 
 Each object is rendered on a textured table with a tag board, through a lens, with noise, blur and changing exposure, then onboarded from
 one box in one photo and the board's layout, up to the surface. Writes OUT/reconstruction.json and, for each object, its pictures.
@@ -41,6 +41,7 @@ def main() -> None:
     parser.add_argument("--scans", type=Path, help="folder of scanned objects, each with mesh.npz and texture.jpg")
     parser.add_argument("--only", nargs="*", help="names of objects")
     parser.add_argument("--photos", type=int, default=60)
+    parser.add_argument("--from-above", type=int, default=0, help="how many of the photos look down steeply, into hollows")
     parser.add_argument("--profile", default="standard")
     parser.add_argument("--out", type=Path, default=Path("runs/bench"))
     a = parser.parse_args()
@@ -50,15 +51,16 @@ def main() -> None:
         if a.only and name not in a.only:
             continue
         console.rule(name)
-        rows[name] = measure(a.out / "reconstruction" / name, make_mesh, a.photos, a.profile, console)
+        config = CaptureConfig(photos=a.photos, from_above=a.from_above, held_out=0, width=960, height=720)
+        folder = a.out / f"reconstruction-{a.photos}-{a.from_above}" / name
+        rows[name] = measure(folder, config, make_mesh, a.profile, console)
         console.print_json(json.dumps(rows[name]))
-    report = {"profile": a.profile, "photos": a.photos, "objects": rows}
+    report = {"profile": a.profile, "photos": a.photos, "from_above": a.from_above, "objects": rows}
     (a.out / "reconstruction.json").write_text(json.dumps(report, indent=1))
 
 
-def measure(folder: Path, make_mesh: Callable[[], Mesh], photos: int, profile: str, console: Console) -> dict[str, Any]:
+def measure(folder: Path, config: CaptureConfig, make_mesh: Callable[[], Mesh], profile: str, console: Console) -> dict[str, Any]:
     """Renders and reconstructs one object in `folder`; errors are of the finished object against the truth."""
-    config = CaptureConfig(photos=photos, held_out=0, width=960, height=720)
     capture = _capture(folder / "capture", config, make_mesh)
     middle = capture.photos[len(capture.photos) // 2]
     request = Capture(prompt=Prompt(middle.path.name, box=capture.box(middle)), scale=capture.board())

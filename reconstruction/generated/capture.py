@@ -29,9 +29,10 @@ from reconstruction.stage import Progress, silent
 
 @dataclass(frozen=True)
 class CaptureConfig:
-    """`photos` on a hand-held path for onboarding, `held_out` others for testing the poses."""
+    """`photos` on a hand-held path for onboarding, `from_above` of them steep; `held_out` others for testing the poses."""
 
     photos: int = 50
+    from_above: int = 0
     held_out: int = 24
     width: int = 720
     height: int = 540
@@ -161,7 +162,9 @@ def _open_studio(mesh: Mesh, config: CaptureConfig, out: Path) -> None:
     global _darkroom
     cv2.setNumThreads(1)
     studio = Studio(mesh, config.seed)
-    _darkroom = _Darkroom(studio, studio.path(config.photos), LensCamera.behind(*make_camera(config.width, config.height)), out, config)
+    _darkroom = _Darkroom(
+        studio, studio.path(config.photos, config.from_above), LensCamera.behind(*make_camera(config.width, config.height)), out, config
+    )
 
 
 def _take(job: tuple[bool, int]) -> dict[str, Any]:

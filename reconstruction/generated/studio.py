@@ -81,14 +81,18 @@ class Studio:
             self._latest = arrangement, Scene(things, self.board, self.sheet if arrangement.with_board else None)
         return self._latest[1]
 
-    def path(self, count: int) -> list[Shot]:
+    def path(self, count: int, from_above: int = 0) -> list[Shot]:
         """A hand-held walk: rings, low to high, each all round, with wobble in height, distance, aim and roll.
 
-        Three rings, or two where few photos would leave too little overlap from one to the next.
+        Three rings, or two where few photos would leave too little overlap from one to the next. The last `from_above`
+        photos make one more ring that looks into hollows.
         """
         rng = np.random.default_rng([self.seed, 1])
         heights = ((10, 27, 0.47), (30, 46, 0.43), (50, 65, 0.41)) if count >= 36 else ((15, 30, 0.46), (38, 58, 0.42))
-        rings = np.array_split(np.arange(count), (round(0.4 * count), round(0.76 * count)) if count >= 36 else 2)
+        level = count - from_above
+        rings = np.array_split(np.arange(level), (round(0.4 * level), round(0.76 * level)) if count >= 36 else 2)
+        if from_above:
+            heights, rings = (*heights, (70, 80, 0.42)), [*rings, np.arange(level, count)]
         places = (standing(self.distractors[0], 0.17, 0.16, 40.0), standing(self.distractors[1], -0.17, -0.17, 15.0))
         arrangement = Arrangement(self.rest, places, self.seed + 100)
         light = lamp(35.0, 52.0)
