@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
-import numba
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
 from reconstruction.hull import Hull
 from reconstruction.scene import Camera, RigidTransform
+from reconstruction.stereo.sweep import best_depths
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def _sweep(photo: StereoPhoto, near: list[StereoPhoto], hull: Hull, config: Ster
         image[: other.grey.shape[0], : other.grey.shape[1]] = other.grey
     lower, upper = hull.bounds()
     middle, reach = photo.cam_from_world.apply((lower + upper)[None] / 2)[0, 2], float(np.linalg.norm(upper - lower)) / 2
-    return _best_depths(
+    return best_depths(
         photo.grey,
         photo.wanted,
         world_from_cam.translation.astype(np.float32),
@@ -110,123 +110,6 @@ def _sweep(photo: StereoPhoto, near: list[StereoPhoto], hull: Hull, config: Ster
         np.array([max(middle - reach, hull.spacing), middle + reach], np.float32),
         np.array([config.good, config.lone, config.sure, config.better], np.float32),
     )
-
-
-@numba.njit(inline="always", fastmath=True)  # type: ignore[untyped-decorator]
-def _bilinear(image: ndarray, x: float, y: float) -> float:
-    i, j = int(y), int(x)
-    fy, fx = y - i, x - j
-    top = image[i, j] * (1 - fx) + image[i, j + 1] * fx
-    return top * (1 - fy) + (image[i + 1, j] * (1 - fx) + image[i + 1, j + 1] * fx) * fy
-
-
-@numba.njit(fastmath=True)  # type: ignore[untyped-decorator]
-def _correlation(
-    patch: ndarray, image: ndarray, height: int, width: int, p: ndarray, centre: ndarray, right: ndarray, down: ndarray
-) -> float:
-    """Of a 5 x 5 patch (mean zero, length one) with the image, warped as a plane that faces the reference camera; -1 off it."""
-    z = p[2, 0] * centre[0] + p[2, 1] * centre[1] + p[2, 2] * centre[2] + p[2, 3]
-    if z <= 0:
-        return -1.0
-    x = (p[0, 0] * centre[0] + p[0, 1] * centre[1] + p[0, 2] * centre[2] + p[0, 3]) / z
-    y = (p[1, 0] * centre[0] + p[1, 1] * centre[1] + p[1, 2] * centre[2] + p[1, 3]) / z
-    # The projection's derivative along a pixel step to the right and down.
-    rz = p[2, 0] * right[0] + p[2, 1] * right[1] + p[2, 2] * right[2]
-    xr = (p[0, 0] * right[0] + p[0, 1] * right[1] + p[0, 2] * right[2] - x * rz) / z
-    yr = (p[1, 0] * right[0] + p[1, 1] * right[1] + p[1, 2] * right[2] - y * rz) / z
-    dz = p[2, 0] * down[0] + p[2, 1] * down[1] + p[2, 2] * down[2]
-    xd = (p[0, 0] * down[0] + p[0, 1] * down[1] + p[0, 2] * down[2] - x * dz) / z
-    yd = (p[1, 0] * down[0] + p[1, 1] * down[1] + p[1, 2] * down[2] - y * dz) / z
-    span_x, span_y = 2 * (abs(xr) + abs(xd)), 2 * (abs(yr) + abs(yd))
-    if x - span_x < 0 or y - span_y < 0 or x + span_x >= width - 1 or y + span_y >= height - 1:
-        return -1.0
-    total, square, cross = 0.0, 0.0, 0.0
-    for v in range(-2, 3):
-        for u in range(-2, 3):
-            value = _bilinear(image, x + u * xr + v * xd, y + u * yr + v * yd)
-            total += value
-            square += value * value
-            cross += value * patch[v + 2, u + 2]
-    spread = square - total * total / 25
-    return -1.0 if spread < 25 * 4.0 else cross / np.sqrt(spread)
-
-
-@numba.njit(parallel=True, fastmath=True, cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _best_depths(
-    grey: ndarray,
-    wanted: ndarray,
-    origin: ndarray,
-    rays: ndarray,
-    stack: ndarray,
-    shapes: ndarray,
-    projections: ndarray,
-    inside: ndarray,
-    corner: ndarray,
-    spacing: float,
-    span: ndarray,
-    limits: ndarray,
-) -> ndarray:
-    """span: nearest and farthest depth of the hull. limits: good, lone, sure, better of the config."""
-    height, width = grey.shape
-    good, lone, sure, better = limits
-    steps = int((span[1] - span[0]) / spacing) + 1
-    out = np.zeros((height, width), np.float32)
-    for i in numba.prange(2, height - 2):
-        patch = np.empty((5, 5), np.float32)
-        point, right, down = np.empty(3, np.float32), np.empty(3, np.float32), np.empty(3, np.float32)
-        for j in range(2, width - 2):
-            if not wanted[i, j]:
-                continue
-            mean = np.float32(0)
-            for v in range(5):
-                for u in range(5):
-                    patch[v, u] = grey[i + v - 2, j + u - 2]
-                    mean += patch[v, u] / 25
-            spread = np.float32(0)
-            for v in range(5):
-                for u in range(5):
-                    patch[v, u] -= mean
-                    spread += patch[v, u] ** 2
-            if spread < 25 * 4.0:  # two grey levels of contrast: noise
-                continue
-            for v in range(5):
-                for u in range(5):
-                    patch[v, u] /= np.sqrt(spread)
-            sure_in_front = False
-            best, best_depth, front, entered = np.float32(-1), np.float32(0), np.float32(-1), 0
-            for s in range(steps):
-                depth = span[0] + s * spacing
-                for c in range(3):
-                    point[c] = origin[c] + depth * rays[i, j, c]
-                x = int(np.floor((point[0] - corner[0]) / spacing + 0.5))
-                y = int(np.floor((point[1] - corner[1]) / spacing + 0.5))
-                z = int(np.floor((point[2] - corner[2]) / spacing + 0.5))
-                if x < 0 or y < 0 or z < 0 or x >= inside.shape[0] or y >= inside.shape[1] or z >= inside.shape[2]:
-                    continue
-                if not inside[x, y, z]:
-                    continue
-                entered += 1
-                for c in range(3):
-                    right[c] = depth * (rays[i, j + 1, c] - rays[i, j, c])
-                    down[c] = depth * (rays[i + 1, j, c] - rays[i, j, c])
-                first, second = np.float32(-1), np.float32(-1)
-                for k in range(len(stack)):
-                    score = _correlation(patch, stack[k], shapes[k, 0], shapes[k, 1], projections[k], point, right, down)
-                    if score > first:
-                        first, second = score, first
-                    elif score > second:
-                        second = score
-                score = max(0.5 * (first + second), first - lone)  # the others may see something else in front
-                if entered <= 5:
-                    front = max(front, score)
-                elif front > sure:
-                    sure_in_front = True
-                    break  # the hull's own surface explains the photos
-                if score > best:
-                    best, best_depth = score, depth
-            if best > good and (sure_in_front or best - front > better or entered <= 5):
-                out[i, j] = best_depth
-    return out
 
 
 def _confirmed(
