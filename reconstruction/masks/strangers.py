@@ -36,7 +36,7 @@ def without_strangers(
     for k, (i, window) in enumerate(zip(chosen, windows, strict=True)):
         stranger = _stranger(photos[k], depths[k], expected_depth(k, photos, depths, config), 3 * hull.spacing)
         if stranger.any():
-            height, width = (s.stop - s.start for s in window)
+            height, width = masks[i][window].shape
             cleaned[i] = masks[i].copy()
             cleaned[i][window] &= cv2.resize(stranger.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) == 0
     return cleaned

@@ -80,6 +80,29 @@ def test_a_thing_in_front_leaves_its_photo_s_mask_only(posed_views: list[View], 
     assert min(kept) > 0.85
 
 
+def test_an_object_at_the_border_of_the_photo(posed_views: list[View], hull: Hull, tmp_path: Path) -> None:
+    """Cropped photos, so that each mask touches the border; the fifth's lower part shows something else."""
+    views, masks = [], []
+    for i, view in enumerate(posed_views):
+        mask = view.mask()
+        assert mask is not None
+        rows, columns = np.nonzero(mask)
+        x0, y0, x1, y1 = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+        photo = view.photo()[y0:y1, x0:x1].copy()
+        if i == 5:
+            photo[photo.shape[0] // 2 :] = np.random.default_rng(0).integers(
+                0, 255, (photo.shape[0] - photo.shape[0] // 2, *photo.shape[1:])
+            )
+        write_photo(tmp_path / f"{i}.png", photo)
+        camera = view.camera.cropped(int(x0), int(y0), int(x1 - x0), int(y1 - y0))
+        views.append(replace(view, camera=camera, photo_path=tmp_path / f"{i}.png"))
+        masks.append(mask[y0:y1, x0:x1])
+    cleaned = without_strangers(views, masks, hull, CONFIG)
+    half = masks[5].shape[0] // 2
+    assert cleaned[5][half:].sum() < 0.35 * masks[5][half:].sum()
+    assert cleaned[5][:half].sum() > 0.8 * masks[5][:half].sum()
+
+
 def test_photos_without_neighbours_say_nothing(posed_views: list[View], hull: Hull) -> None:
     alone = [posed_views[0], posed_views[8]]
     masks = [mask for view in alone if (mask := view.mask()) is not None]
