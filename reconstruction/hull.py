@@ -146,36 +146,80 @@ def count_votes(
     return inside, outside
 
 
+def count_depth_votes(
+    evidence: Sequence[tuple[Float[ndarray, "3 4"], Float[ndarray, "h w"]]], hull: Hull, margin: float
+) -> tuple[ndarray, ndarray]:
+    """Of each voxel centre: how many depth maps see past it, and how many see a surface within `margin` of it (uint16 each).
+
+    evidence: projections of the hull's frame, and the z-depth at each of their pixels, 0 where it is not known.
+    """
+    free, solid = np.zeros(hull.inside.shape, np.uint16), np.zeros(hull.inside.shape, np.uint16)
+    for projection, depth in evidence:
+        _vote_depth(depth, projection @ np.append(hull.origin, 1.0), projection[:, :3] * hull.spacing, margin, free, solid)
+    return free, solid
+
+
+@numba.njit(inline="always")  # type: ignore[untyped-decorator]
+def _place(start: ndarray, step: ndarray, i: int, j: int, k: int, height: int, width: int) -> tuple[int, int, float]:
+    """Row, column and depth of a voxel's centre; row -1 where it is not in the picture."""
+    z = start[2] + i * step[2, 0] + j * step[2, 1] + k * step[2, 2]
+    if z <= 0:
+        return -1, -1, z
+    x = (start[0] + i * step[0, 0] + j * step[0, 1] + k * step[0, 2]) / z + 0.5
+    y = (start[1] + i * step[1, 0] + j * step[1, 1] + k * step[1, 2]) / z + 0.5
+    if x < 0 or y < 0 or x >= width or y >= height:
+        return -1, -1, z
+    return int(y), int(x), z
+
+
 @numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
 def _vote(labels: ndarray, start: ndarray, step: ndarray, inside: ndarray, outside: ndarray) -> None:
-    height, width = labels.shape
     nx, ny, nz = inside.shape
     for i in numba.prange(nx):
         for j in range(ny):
             for k in range(nz):
-                z = start[2] + i * step[2, 0] + j * step[2, 1] + k * step[2, 2]
-                if z <= 0:
+                row, column, _ = _place(start, step, i, j, k, labels.shape[0], labels.shape[1])
+                if row < 0:
                     continue
-                x = (start[0] + i * step[0, 0] + j * step[0, 1] + k * step[0, 2]) / z + 0.5
-                y = (start[1] + i * step[1, 0] + j * step[1, 1] + k * step[1, 2]) / z + 0.5
-                if x < 0 or y < 0 or x >= width or y >= height:
-                    continue
-                label = labels[int(y), int(x)]
+                label = labels[row, column]
                 if label == IN:
                     inside[i, j, k] += 1
                 elif label == OUT:
                     outside[i, j, k] += 1
 
 
+@numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+def _vote_depth(depth: ndarray, start: ndarray, step: ndarray, margin: float, free: ndarray, solid: ndarray) -> None:
+    nx, ny, nz = free.shape
+    for i in numba.prange(nx):
+        for j in range(ny):
+            for k in range(nz):
+                row, column, z = _place(start, step, i, j, k, depth.shape[0], depth.shape[1])
+                if row < 0 or depth[row, column] <= 0:
+                    continue
+                if z < depth[row, column] - margin:
+                    free[i, j, k] += 1
+                elif z < depth[row, column] + margin:
+                    solid[i, j, k] += 1
+
+
 def _keep(inside: ndarray, outside: ndarray, tolerance: float, min_views: int, origin: ndarray, spacing: float) -> Hull:
     seen = inside.astype(np.int32) + outside
     kept = (seen >= min_views) & (outside <= tolerance * seen) & (inside > 0)
-    label, count = ndimage.label(kept)
-    if count == 0:
+    largest = largest_piece(kept)
+    if largest is None:
         raise MaskError(
             "the masks of the photos have no common object",
             try_next="draw the box tightly around the object in a photo that shows all of it, or give masks of your own",
         )
+    return Hull(largest, origin, spacing)
+
+
+def largest_piece(kept: Bool[ndarray, "nx ny nz"]) -> Bool[ndarray, "nx ny nz"] | None:
+    """The largest connected set of voxels; None where there is none."""
+    label, count = ndimage.label(kept)
+    if count == 0:
+        return None
     sizes = np.bincount(label.ravel())
     sizes[0] = 0
-    return Hull(label == sizes.argmax(), origin, spacing)
+    return np.asarray(label == sizes.argmax())

@@ -119,11 +119,8 @@ class Studio:
         while True:
             x, y, yaw = rng.uniform((-0.05, -0.05, 0), (0.05, 0.05, 360))
             rest = standing(self.obj, x, y, yaw)
-            azimuth, elevation, distance = (
-                rng.uniform(0, 360),
-                rng.uniform(14, 36 if crowded else 62),
-                self.farther * rng.uniform(0.42, 0.70),
-            )
+            azimuth, elevation = rng.uniform(0, 360), rng.uniform(14, 36 if crowded else 62)
+            distance = self.farther * rng.uniform(0.42, 0.70)
             target = rest.translation + rng.uniform(-0.28, 0.28, 3) * distance * (0.7, 0.7, 0.4)
             cam_from_world = orbit(target, azimuth, elevation, distance, rng.normal(0, 8))
             light = lamp(rng.uniform(0, 360), rng.uniform(35, 70), rng)

@@ -25,7 +25,6 @@ from reconstruction.stage import Progress, silent
 from reconstruction.stereo import StereoConfig
 
 Mask = Bool[ndarray, "h w"]
-DEFAULT_STEREO = StereoConfig()
 MOST_FIRST_ROUNDS = 4
 GROWING = 1.05  # by volume; less is noise
 OWN = 0.06  # a point of the region itself may lie this far off the hull (share of the size): thin parts come late
@@ -70,7 +69,7 @@ def segment_views(
     rounds: Sequence[Round],
     *,
     resolution: int = 96,
-    stereo: StereoConfig = DEFAULT_STEREO,
+    stereo: StereoConfig = StereoConfig(),
     threads: int = 2,
     progress: Progress = silent,
 ) -> Agreement:
@@ -93,13 +92,16 @@ def segment_views(
                 masks.append(mask)
                 strange.append(share)
                 colors += counts
-                progress(done * len(views) + len(masks), total * len(views), f"round {done + 1} of {total}")
+                progress(done * len(views) + len(masks), (total + 1) * len(views), f"round {done + 1} of {total}")
             palette = Palette.of_counts(colors)
             before, hull = hull, carve_masks(views, masks, subject, resolution, this.tolerance, 1 if plan else 2)
             done += 1
             if this is rounds[0] and done < MOST_FIRST_ROUNDS and hull.volume > GROWING * before.volume:
                 plan.insert(0, this)
-    masks = without_strangers(views, masks, hull, stereo, lambda n: progress(n, len(views), "looks for things in front"))
+    counted = done * len(views)
+    masks = without_strangers(
+        views, masks, hull, stereo, lambda n: progress(counted + n, counted + len(views), "looks for things in front")
+    )
     return Agreement(masks, hull, [judge(*row[:2], hull, row[2]) for row in zip(views, masks, strange, strict=True)])
 
 

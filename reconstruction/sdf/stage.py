@@ -62,7 +62,9 @@ def reconstruct_surface(
     """
     training, heldout = _windows(views, hull, config)
     unit_from_obj = cube_around(hull)
-    start = open_hollows(hull, training, config.stereo, progress)
+    # the bar counts steps of training, so what comes before it is told in words
+    told = f"of {len(training)} photos looked at for hollows"
+    start = open_hollows(hull, training, config.stereo, lambda done: progress(0, config.training.steps, f"{done} {told}"))
     trainer = _trainer(training, start, unit_from_obj, config)
     seconds = _train(trainer, progress, scratch)
     model = SurfaceModel(trainer.surface.requires_grad_(False), unit_from_obj, config.encoding)

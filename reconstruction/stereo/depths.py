@@ -73,12 +73,12 @@ def find_depths(
     """z-depths of the wanted pixels, frame units, each confirmed by a neighbour's own; 0 where none is convincing."""
     depths = []
     for index, photo in enumerate(photos):
-        depths.append(_sweep(photo, [photos[k] for k in neighbours_of(photos, index, config)], hull, config))
+        depths.append(_sweep(photo, [photos[k] for k in _neighbours(photos, index, config)], hull, config))
         done(index + 1)
     return [_confirmed(index, photos, depths, config, 2.5 * hull.spacing) for index in range(len(photos))]
 
 
-def neighbours_of(photos: Sequence[StereoPhoto], index: int, config: StereoConfig) -> list[int]:
+def _neighbours(photos: Sequence[StereoPhoto], index: int, config: StereoConfig) -> list[int]:
     """Those whose viewing direction differs by about the wanted angle, closest to 12 degrees first."""
     forward = np.stack([photo.cam_from_world.rotation[2] for photo in photos])
     angle = np.degrees(np.arccos((forward @ forward[index]).clip(-1, 1)))
@@ -119,7 +119,7 @@ def _confirmed(
     photo, depth = photos[index], depths[index]
     points = photo.points(depth)
     agreed = np.zeros(len(points), bool)
-    for k in neighbours_of(photos, index, replace(config, neighbours=2 * config.neighbours)):
+    for k in _neighbours(photos, index, replace(config, neighbours=2 * config.neighbours)):
         there = photos[k].cam_from_world.apply(points)
         seen = _look_up(depths[k], np.nan_to_num(photos[k].camera.project(there), nan=-1.0))
         agreed |= (seen > 0) & (np.abs(seen - there[:, 2]) < margin)
@@ -133,7 +133,7 @@ def expected_depth(index: int, photos: Sequence[StereoPhoto], depths: Sequence[n
     """What a photo should see by the depths of its neighbours: the nearest of their points at each pixel; 0 where there is none."""
     photo = photos[index]
     expected = np.full(photo.grey.shape, np.inf, np.float32)
-    for k in neighbours_of(photos, index, replace(config, neighbours=2 * config.neighbours)):
+    for k in _neighbours(photos, index, replace(config, neighbours=2 * config.neighbours)):
         points = photo.cam_from_world.apply(photos[k].points(depths[k]))
         pixels = photo.camera.project(points)
         within = photo.camera.contains(pixels)
