@@ -22,6 +22,7 @@ import numpy as np
 import psutil
 from rich.console import Console
 
+from benchmarks.reconstruction.scales import scale_errors
 from benchmarks.reconstruction.subjects import list_subjects
 from reconstruction.capture import Capture, Prompt
 from reconstruction.generated import CaptureConfig, GeneratedCapture, render_capture
@@ -51,7 +52,7 @@ def main() -> None:
         if a.only and name not in a.only:
             continue
         console.rule(name)
-        config = CaptureConfig(photos=a.photos, from_above=a.from_above, held_out=0, width=960, height=720)
+        config = CaptureConfig(photos=a.photos, from_above=a.from_above, held_out=0, width=960, height=720, depth=True)
         folder = a.out / f"reconstruction-{a.photos}-{a.from_above}" / name
         rows[name] = measure(folder, config, make_mesh, a.profile, console)
         console.print_json(json.dumps(rows[name]))
@@ -80,6 +81,7 @@ def measure(folder: Path, config: CaptureConfig, make_mesh: Callable[[], Mesh], 
         "mask_iou_min_unflagged": min(ious.values()),
         "masks_flagged": made.registered - len(ious),
         "scale_error": cameras.scale,
+        **scale_errors(capture, workspace),
         "chamfer_over_diameter": surface.chamfer_over_diameter,
         "accuracy_over_diameter": surface.accuracy / surface.diameter,
         "completeness_over_diameter": surface.completeness / surface.diameter,
@@ -93,7 +95,7 @@ def measure(folder: Path, config: CaptureConfig, make_mesh: Callable[[], Mesh], 
 
 def _capture(folder: Path, config: CaptureConfig, make_mesh: Callable[[], Mesh]) -> GeneratedCapture:
     """Renders it unless it is there."""
-    if not (folder / "truth" / "board_from_obj.json").exists():
+    if not (folder / "truth" / "board_from_obj.json").exists() or not any(folder.glob("depth/*")):
         render_capture(folder, config, obj=make_mesh())
     return GeneratedCapture.load(folder)
 

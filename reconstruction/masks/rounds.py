@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 from scipy.spatial import ConvexHull, QhullError, cKDTree
 
-from reconstruction.hull import Hull, carve_hull
+from reconstruction.hull import Hull, carve_hull, find_bites
 from reconstruction.masks import Guess, Masker
 from reconstruction.masks.appearance import BINS, Palette, count_colors, foreign
 from reconstruction.masks.strangers import without_strangers
@@ -98,11 +98,23 @@ def segment_views(
             done += 1
             if this is rounds[0] and done < MOST_FIRST_ROUNDS and hull.volume > GROWING * before.volume:
                 plan.insert(0, this)
+    masks = [filled(view, mask, hull) for view, mask in zip(views, masks, strict=True)]
     counted = done * len(views)
     masks = without_strangers(
         views, masks, hull, stereo, lambda n: progress(counted + n, counted + len(views), "looks for things in front")
     )
     return Agreement(masks, hull, [judge(*row[:2], hull, row[2]) for row in zip(views, masks, strange, strict=True)])
+
+
+def filled(view: View, mask: Mask, hull: Hull) -> Mask:
+    """The mask with thin parts that it lacks and nearly all other photos have: before a ground of its colour a rim is cut off."""
+    if not mask.any():
+        return mask
+    silhouette = hull.silhouette(view)
+    distance = np.linalg.norm(view.centre_world - hull.mesh().vertices.mean(0))
+    deep = _distance(silhouette) > view.camera.fx * hull.spacing / distance  # the outline is known to a voxel only
+    missing = deep & ~mask & ~find_bites(mask, silhouette)
+    return mask | (cv2.morphologyEx(missing.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3))) > 0)
 
 
 class Cut(NamedTuple):

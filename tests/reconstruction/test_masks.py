@@ -18,6 +18,7 @@ from reconstruction.hull import Hull
 from reconstruction.locate.region import Region
 from reconstruction.masks import MASKERS
 from reconstruction.masks.given import read_given_masks
+from reconstruction.masks.rounds import filled
 from reconstruction.masks.stage import MASKS, Agreement, MaskConfig, make_masker, segment_object
 from reconstruction.masks.verdicts import Verdict, judge, require_enough
 from reconstruction.rasterizers import make_rasterizer
@@ -217,6 +218,20 @@ def test_a_smaller_bite_is_an_occlusion_and_forgiven(ball: Hull) -> None:
     verdict = judge(ahead, mask, ball)
     assert verdict.used
     assert verdict.hidden > 0.05
+
+
+def test_a_thin_rim_that_one_photo_lacks_is_given_back_and_a_bite_is_not() -> None:
+    grid = np.stack(np.meshgrid(*[np.linspace(-1, 1, 101)] * 3, indexing="ij"), -1)
+    fine = Hull(np.abs(grid).max(-1) < 0.6, np.full(3, -1.0), 0.02)
+    view = looking((0, 0, 0))
+    whole = fine.silhouette(view)
+    rows = np.arange(200)[:, None] - np.flatnonzero(whole.any(1))[0]
+    without_rim, bitten = whole & (rows >= 4), whole & (rows >= 30)
+    restored = filled(view, without_rim, fine)
+    assert (restored & ~without_rim).sum() > 0.5 * (whole & ~without_rim).sum()
+    assert not (restored & ~whole).any()
+    assert (filled(view, bitten, fine) ^ bitten).sum() < 0.02 * whole.sum()
+    assert not filled(view, np.zeros_like(whole), fine).any()
 
 
 def test_too_few_usable_masks_are_an_error_that_counts_the_reasons() -> None:
