@@ -85,7 +85,7 @@ def run_stage(stage: Stage[Config], config: Config, workspace: Workspace, progre
     started = time.monotonic()
     partial = workspace.root / f".{stage.name}.partial"
     try:
-        scratch = _scratch(workspace.root / f".{stage.name}.scratch", wanted)
+        scratch = _scratch(workspace.scratch(stage.name), wanted)
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         quality = stage.run(config, StageContext(workspace, partial, scratch, progress))

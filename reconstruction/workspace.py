@@ -49,6 +49,16 @@ class Workspace:
     def sfm_lens(self) -> Path:
         return self.root / "sfm" / "lens.json"
 
+    @property
+    def photo_facts(self) -> Path:
+        """What was measured on every photo, registered or not."""
+        return self.root / "sfm" / "photos.json"
+
+    @property
+    def attempted_photo_facts(self) -> Path:
+        """The same of an sfm that is running or has failed."""
+        return self.scratch("sfm") / "photos.json"
+
     # locate: where the object is, in the SfM frame
     @property
     def tags(self) -> Path:
@@ -62,6 +72,23 @@ class Workspace:
     @property
     def masked_views(self) -> Path:
         return self.root / "masks" / "views.json"
+
+    @property
+    def mask_verdicts(self) -> Path:
+        return self.root / "masks" / "verdicts.json"
+
+    # coverage: a verdict a photo, and the sides from which the object was seen
+    @property
+    def photo_verdicts(self) -> Path:
+        return self.root / "coverage" / "photos.json"
+
+    @property
+    def coverage(self) -> Path:
+        return self.root / "coverage" / "coverage.json"
+
+    @property
+    def coverage_picture(self) -> Path:
+        return self.root / "coverage" / "coverage.png"
 
     # scale: the object frame, metres
     @property
@@ -93,6 +120,11 @@ class Workspace:
     def field(self) -> Path:
         return self.root / "surface" / "field.safetensors"
 
+    @property
+    def heldout_picture(self) -> Path:
+        """Held-out photos beside what the surface shows."""
+        return self.root / "surface" / "preview.png"
+
     # synthetic: rendered views, the same kind of record as the real ones
     @property
     def rendered_views(self) -> Path:
@@ -115,6 +147,10 @@ class Workspace:
     @property
     def accuracy(self) -> Path:
         return self.root / "validation" / "accuracy.json"
+
+    def scratch(self, stage: str) -> Path:
+        """What an unfinished attempt of the stage keeps for the next one."""
+        return self.root / f".{stage}.scratch"
 
     def manifest(self, stage: str) -> dict[str, Any] | None:
         """The record of a finished stage; None where it has not finished."""

@@ -10,10 +10,12 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 
+from reconstruction.verdicts import PhotoVerdict, latest_verdicts
+from reconstruction.workspace import Workspace
 from service.captures import accept
 from service.context import Ctx
 from service.options import OnboardOptions
-from service.schemas import Accepted, Artifact, Job, Object
+from service.schemas import Accepted, Artifact, Image, Job, Object
 from service.uploads import incoming, receive
 from workers.jobs import NotFound
 
@@ -24,6 +26,10 @@ ARTIFACTS = (
     "mesh.glb",
     "board_from_obj.json",
     "report.json",
+    "coverage.json",
+    "coverage.png",
+    "heldout.png",
+    "photos.json",
     "sfm/lens.json",
     "scale/scale.json",
     "scale/views.json",
@@ -71,6 +77,16 @@ def delete_object(object_id: str, context: Ctx) -> None:
     """Removes the object, its photos and everything made from them. Not while a job works on it."""
     context.store.delete(object_id)
     shutil.rmtree(context.settings.objects / object_id, ignore_errors=True)
+
+
+@router.get("/objects/{object_id}/images")
+def list_images(object_id: str, context: Ctx) -> list[Image]:
+    """A verdict for each photo, as far as it is known by now."""
+    context.store.object(object_id)
+    workspace = Workspace(context.settings.objects / object_id)
+    known = {verdict.photo: verdict for verdict in latest_verdicts(workspace)}
+    photos = sorted(path.stem for path in workspace.photos.iterdir())
+    return [Image.model_validate(known.get(photo) or PhotoVerdict(photo, "pending", None, "not looked at yet")) for photo in photos]
 
 
 @router.get("/objects/{object_id}/artifacts")

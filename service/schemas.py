@@ -6,7 +6,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from reconstruction.verdicts import State
 from workers.jobs import JobRow, ObjectRow
+
+
+class Warning(BaseModel):
+    """What the capture lacks, though the work goes on. `photo`: where it concerns a single one."""
+
+    code: str
+    photo: str | None
+    message: str
 
 
 class Stage(BaseModel):
@@ -41,6 +50,7 @@ class Job(BaseModel):
     created_at: float
     started_at: float | None
     finished_at: float | None
+    warnings: list[Warning]
     links: dict[str, str]
 
     @classmethod
@@ -58,11 +68,12 @@ class Object(BaseModel):
     created_at: float
     updated_at: float
     job_id: str | None
+    warnings: list[Warning]
     links: dict[str, str]
 
     @classmethod
     def of(cls, row: ObjectRow) -> Object:
-        links = {"self": f"/v1/objects/{row.id}", "artifacts": f"/v1/objects/{row.id}/artifacts"}
+        links = {"self": f"/v1/objects/{row.id}", "artifacts": f"/v1/objects/{row.id}/artifacts", "images": f"/v1/objects/{row.id}/images"}
         if row.job_id:
             links["job"] = f"/v1/jobs/{row.job_id}"
         return cls.model_validate({**row.__dict__, "links": links})
@@ -71,6 +82,16 @@ class Object(BaseModel):
 class Accepted(BaseModel):
     id: str
     job: Job
+
+
+class Image(BaseModel):
+    """A photo of the capture, and what became of it. `number` is what the verdict goes by; it is None where there is none."""
+
+    model_config = ConfigDict(from_attributes=True)
+    photo: str
+    verdict: State
+    number: float | None
+    message: str
 
 
 class Artifact(BaseModel):

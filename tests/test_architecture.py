@@ -20,6 +20,7 @@ ALLOWED = {
 LIGHT = {
     "reconstruction.capture",
     "reconstruction.errors",
+    "reconstruction.verdicts",
     "reconstruction.workspace",
     "workers.failures",
     "workers.jobs",

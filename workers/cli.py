@@ -63,7 +63,7 @@ def onboard(
     with _taught_errors(as_json):
         from reconstruction.capture import Capture
         from workers import options
-        from workers.console import Bars, JsonLines
+        from workers.console import Bars, JsonLines, print_warnings, with_warnings
         from workers.onboard import prepare
         from workers.pipeline import PIPELINE, Recipe, load
         from workers.runner import run_pipeline
@@ -83,10 +83,15 @@ def onboard(
         )
         changes = {"masks": {"masker": "sam", "sam_checkpoint": str(sam_checkpoint.resolve())}} if sam_checkpoint else {}
         prepare(photos, out, request, masks=masks, depth=depth, resume=resume)
-        with JsonLines() if as_json else Bars(_err) as report:
-            run_pipeline(out, Recipe(profile, changes, target), report)
+        told: list[dict[str, Any]] = []
+        try:
+            with JsonLines() if as_json else Bars(_err) as report:
+                run_pipeline(out, Recipe(profile, changes, target), with_warnings(report, told))
+        finally:  # after a failure they may be its reason
+            if not as_json:
+                print_warnings(_err, told)
         if as_json:
-            print(json.dumps({"out": str(out), "report": str(out / "report.json")}))
+            print(json.dumps({"out": str(out), "report": str(out / "report.json"), "warnings": told}))
         else:
             _err.print(f"[green]done[/]: {out}/mesh.glb, {out}/report.json. Next: snap6d estimate {out} IMAGE --K fx,fy,cx,cy")
 
@@ -168,14 +173,17 @@ def status(
 ) -> None:
     """The jobs of a service: how far they are."""
     with _taught_errors(as_json):
-        from workers.console import jobs_table
+        from workers.console import jobs_table, print_warnings
 
         jobs = _jobs_at(url) if url else _jobs_in(data)
         if as_json:
             for job in jobs:
                 print(json.dumps(job))
         else:
-            Console().print(jobs_table(jobs) if jobs else "no jobs yet")
+            console = Console()
+            console.print(jobs_table(jobs) if jobs else "no jobs yet")
+            for job in jobs:
+                print_warnings(console, job["warnings"], f"{job['id']}: ")
 
 
 def _jobs_at(url: str) -> list[dict[str, Any]]:

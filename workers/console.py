@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 from rich.text import Text
 
+from reconstruction.verdicts import Warning, collect_warnings
 from workers.failures import error_to_json
 from workers.pipeline import StageEvent
 
@@ -87,6 +90,22 @@ class Bars:
             else:
                 self._progress.update(task, mark=MARKS[event.kind], total=1, completed=1, count="", note=note)
             self._progress.stop_task(task)
+
+
+def with_warnings(report: Reporter, told: list[Warning]) -> Callable[[StageEvent], None]:
+    """The reporter, with the warnings of the stages kept in `told`."""
+
+    def on_event(event: StageEvent) -> None:
+        told.extend(warning for warning in collect_warnings([event.quality]) if warning not in told)
+        report(event)
+
+    return on_event
+
+
+def print_warnings(console: Console, warnings: Iterable[Warning], prefix: str = "") -> None:
+    """A line each."""
+    for warning in warnings:
+        console.print(f"[yellow]![/] {escape(prefix + warning['message'])}", highlight=False, soft_wrap=True)
 
 
 def summary(quality: dict[str, Any], most: int = 4) -> str:

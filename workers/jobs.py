@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
 from reconstruction.errors import PipelineError
+from reconstruction.verdicts import Warning, collect_warnings
 from workers.tables import ATTEMPTS, JOBS, OBJECTS, WORKERS, Database
 
 ENDED = ("succeeded", "failed", "canceled")
@@ -38,6 +39,8 @@ class ObjectRow:
     updated_at: float
     job_id: str | None
     """Its latest job."""
+    warnings: list[Warning]
+    """Of that job."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ class JobRow:
     created_at: float
     started_at: float | None
     finished_at: float | None
+    warnings: list[Warning]
+    """Of all its stages: what a better capture would change."""
 
 
 class JobStore:
@@ -88,14 +93,14 @@ class JobStore:
     def objects(self) -> list[ObjectRow]:
         """Newest first."""
         with self._db.read() as db:
-            return [ObjectRow(**row._mapping) for row in db.execute(_objects_query().order_by(OBJECTS.c.created_at.desc()))]
+            return [self._object(db, row) for row in db.execute(_objects_query().order_by(OBJECTS.c.created_at.desc())).all()]
 
     def object(self, object_id: str) -> ObjectRow:
         with self._db.read() as db:
             row = db.execute(_objects_query().where(OBJECTS.c.id == object_id)).first()
-        if row is None:
-            raise NotFound(f"there is no object {object_id!r}", try_next="GET /v1/objects lists those there are")
-        return ObjectRow(**row._mapping)
+            if row is None:
+                raise NotFound(f"there is no object {object_id!r}", try_next="GET /v1/objects lists those there are")
+            return self._object(db, row)
 
     def delete(self, object_id: str) -> None:
         """Raises Conflict while a job of it is not over."""
@@ -159,14 +164,21 @@ class JobStore:
             rows = db.execute(select(WORKERS.c.id, WORKERS.c.queue).where(WORKERS.c.seen_at > time.time() - within_s))
             return {row.id: row.queue for row in rows}
 
+    def _object(self, db: Connection, row: Any) -> ObjectRow:
+        return ObjectRow(**row._mapping, warnings=collect_warnings(stage.quality for stage in self._stage_rows(db, row.job_id)))
+
+    def _stage_rows(self, db: Connection, job_id: str | None) -> tuple[StageRow, ...]:
+        attempts = db.execute(select(ATTEMPTS).where(ATTEMPTS.c.job_id == job_id).order_by(ATTEMPTS.c.id)).all()
+        return tuple(_stage(name, attempts) for name in self._stages)
+
     def _job(self, db: Connection, row: Any) -> JobRow:
-        attempts = db.execute(select(ATTEMPTS).where(ATTEMPTS.c.job_id == row.id).order_by(ATTEMPTS.c.id)).all()
+        stages = self._stage_rows(db, row.id)
         position = None
         if row.status == "queued":
             ahead = select(func.count()).where(JOBS.c.status == "queued", JOBS.c.created_at < row.created_at)
             position = db.execute(ahead).scalar_one()
         shared = {name: getattr(row, name) for name in JobRow.__dataclass_fields__ if name in JOBS.c}
-        return JobRow(**shared, stages=tuple(_stage(name, attempts) for name in self._stages), queue_position=position)
+        return JobRow(**shared, stages=stages, queue_position=position, warnings=collect_warnings(stage.quality for stage in stages))
 
 
 def new_id(kind: str) -> str:

@@ -40,6 +40,7 @@ STAGES = (
     Step("sfm", "reconstruction.sfm.stage:SFM", "sfm", 0.10),
     Step("locate", "reconstruction.locate.stage:LOCATE", "locate", 0.02),
     Step("masks", "reconstruction.masks.stage:MASKS", "masks", 0.10),
+    Step("coverage", "reconstruction.coverage.stage:COVERAGE", "coverage", 0.01),
     Step("scale", "reconstruction.scale:SCALE", "scale", 0.02),
     Step("surface", "reconstruction.sdf.stage:SURFACE", "surface", 0.26),
     Step("synthetic", "surfemb.synthetic:SYNTHETIC", "synthetic", 0.10),

@@ -61,6 +61,12 @@ class Region:
         top = max(top + reach, min(1.1 * size, 1.6 * top))
         return cls(RigidTransform(rotation, -foot), np.array([*-half, 0.0]), np.array([*half, top]), cluster, plane.source)
 
+    @property
+    def centre_world(self) -> Float[ndarray, "3"]:
+        """The middle of the object's points: the box itself is drawn generously."""
+        low, high = np.percentile(self.region_from_world.apply(self.points), [1, 99], axis=0)
+        return self.region_from_world.inverse().apply((low + high) / 2)
+
     def prompt(self, view: View) -> PhotoPrompt | None:
         """The region and its points as this view sees them; None where the region is out of sight."""
         corners = np.array(list(product(*zip(self.lower, self.upper, strict=True))))

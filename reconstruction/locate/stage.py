@@ -14,6 +14,7 @@ from reconstruction.capture import Box, Capture, Prompt, SingleTag, TagBoard
 from reconstruction.errors import PromptError
 from reconstruction.locate.cluster import cluster_around, largest_cluster, spacing
 from reconstruction.locate.region import Region
+from reconstruction.locate.spread import require_spread
 from reconstruction.locate.support import SupportPlane, camera_centres, looked_at, plane_from_points, plane_from_tags
 from reconstruction.scene import View
 from reconstruction.scene.view import load_views
@@ -161,6 +162,7 @@ def run(config: LocateConfig, context: StageContext) -> Quality:
     prompt = undistort_prompt(capture.prompt, views, load_lenses(workspace.sfm_lens))
     plane, tags = find_support(views, capture, points, config, context)
     region = locate_object(views, points.xyz, plane, prompt, config)
+    spread = require_spread(region.centre_world, views)
     tags.save(context.out / workspace.tags.name)
     (context.out / workspace.region.name).write_text(json.dumps(region.to_json()))
     return {
@@ -168,7 +170,8 @@ def run(config: LocateConfig, context: StageContext) -> Quality:
         "tags": len(tags.corners),
         "tag_residual_px": round(tags.residual_px, 3),
         "plane": region.plane_source,
+        "spread_deg": round(spread, 1),
     }
 
 
-LOCATE: Stage[LocateConfig] = Stage("locate", 2, ("capture", "sfm"), run)
+LOCATE: Stage[LocateConfig] = Stage("locate", 3, ("capture", "sfm"), run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -39,8 +40,18 @@ class Renderer:
         return colour, normals, seen
 
 
-def compare(renderer: Renderer, windows: Sequence[Window]) -> dict[str, float]:
-    """Means over photos: PSNR inside the mask (dB), the same after a gain and offset per channel, and the outlines' IoU."""
+@dataclass(frozen=True)
+class HeldOutScore:
+    """PSNR inside the mask (dB), the same after a gain and offset per channel, and the outlines' IoU."""
+
+    photo: str
+    psnr: float
+    psnr_exposed: float
+    iou: float
+
+
+def compare(renderer: Renderer, windows: Sequence[Window]) -> list[HeldOutScore]:
+    """One a photo that shows the object."""
     rows = []
     for window in windows:
         colour, _, seen = renderer.show(window)
@@ -50,11 +61,19 @@ def compare(renderer: Renderer, windows: Sequence[Window]) -> dict[str, float]:
         truth, shown = window.photo[inner] / 255, colour[inner]
         both = (window.labels != OUTSIDE) & known
         overlap = (seen & both).sum() / max(1, ((seen & known) | both).sum())
-        rows.append((_psnr(shown, truth), _psnr(_exposed(shown, truth), truth), float(overlap)))
-    if not rows:
-        return {}
-    names = ("psnr_heldout", "psnr_heldout_exposed", "iou_heldout")
-    return {name: round(float(mean), 4) for name, mean in zip(names, np.mean(rows, 0), strict=True)}
+        scores = (_psnr(shown, truth), _psnr(_exposed(shown, truth), truth), float(overlap))
+        rows.append(HeldOutScore(window.view.name, *(round(score, 4) for score in scores)))
+    return rows
+
+
+def mean_scores(scores: Sequence[HeldOutScore]) -> dict[str, float]:
+    """Over the photos; empty where there are none."""
+    names = ("psnr", "psnr_exposed", "iou") if scores else ()
+    return {name.replace("psnr", "psnr_heldout").replace("iou", "iou_heldout"): _mean(scores, name) for name in names}
+
+
+def _mean(scores: Sequence[HeldOutScore], name: str) -> float:
+    return round(float(np.mean([getattr(score, name) for score in scores])), 4)
 
 
 def _psnr(shown: Float[ndarray, "n 3"], truth: Float[ndarray, "n 3"]) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from reconstruction.hull import Hull
 from reconstruction.scene import Mesh, Similarity, View
 from reconstruction.scene.view import load_views
 from reconstruction.sdf.checkpoint import load_checkpoint, save_checkpoint
-from reconstruction.sdf.evaluate import Renderer, compare, write_preview
+from reconstruction.sdf.evaluate import Renderer, compare, mean_scores, write_preview
 from reconstruction.sdf.extract import extract_mesh, vertex_colours
 from reconstruction.sdf.field import FieldConfig, SurfaceField
 from reconstruction.sdf.frame import cube_around, hull_distances, unseen_nodes
@@ -70,10 +70,11 @@ def reconstruct_surface(
     model = SurfaceModel(trainer.surface.requires_grad_(False), unit_from_obj, config.encoding)
     mesh = extract_mesh(model, hull, trainer.cached, config.mesh_cells, config.faces)
     mesh = Mesh(mesh.vertices, mesh.faces, vertex_colours(model, mesh, [w.view for w in training]))
+    scores = compare(Renderer(model, mesh), heldout)
     quality = {
-        **compare(Renderer(model, mesh), heldout),
+        **mean_scores(scores),
         "hollow_share": round(1 - start.volume / hull.volume, 4),
-        "heldout": [window.view.name for window in heldout],
+        "heldout": [asdict(score) for score in scores],
         "faces": len(mesh.faces),
         "extents_m": [round(float(v), 5) for v in mesh.extents],
         "sharpness": round(float(trainer.surface.sharpness), 1),
@@ -139,4 +140,4 @@ def run(config: SurfaceConfig, context: StageContext) -> Quality:
     return surface.quality
 
 
-SURFACE = Stage("surface", 3, ("scale", "masks", "sfm"), run)
+SURFACE = Stage("surface", 4, ("scale", "masks", "sfm"), run)

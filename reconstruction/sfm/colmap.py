@@ -87,9 +87,14 @@ class Registered:
 
 @dataclass(frozen=True)
 class Model:
-    """The largest model COLMAP found. `camera_params[i]` belong to `Request.cameras[i]`; `points.view_index` indexes `registered`."""
+    """The largest model COLMAP found. `camera_params[i]` belong to `Request.cameras[i]`; `points.view_index` indexes `registered`.
+
+    groups: indices into `Request.images` of every model's photos, largest first. partners: for each image, how many others match it.
+    """
 
     sizes: list[int]
+    groups: list[list[int]] = field(default_factory=list)
+    partners: list[int] = field(default_factory=list)
     camera_params: list[list[float]] = field(default_factory=list)
     registered: list[Registered] = field(default_factory=list)
     reprojection_error_px: float = 0.0
@@ -99,7 +104,7 @@ class Model:
     def load(cls, folder: Path) -> Model:
         doc: dict[str, Any] = json.loads((folder / "model.json").read_text())
         if not doc["sizes"]:
-            return cls([])
+            return cls(**doc)
         doc["registered"] = [Registered(**row) for row in doc["registered"]]
         return cls(**doc, points=SparsePoints.load(folder / "points.npz"))
 

@@ -22,6 +22,7 @@ from reconstruction.sfm.sparse import SparsePoints
 BATCH = 16  # photos or (times four) pairs between two reports of progress
 ENOUGH_REGISTERED = 0.9  # of the photos: no other focal length is tried
 ENOUGH_FOR_PRINCIPAL_POINT = 15  # photos a camera
+ENOUGH_MATCHES = 30  # of a pair of photos: COLMAP's own limit for placing one
 
 
 def report(phase: str, step: int, steps: int) -> None:
@@ -165,11 +166,12 @@ def triangulate(request: Request, camera_ids: list[int]) -> list[pycolmap.Recons
 def save_models(request: Request, models: list[pycolmap.Reconstruction], camera_ids: list[int]) -> None:
     """model.json: cameras, images and numbers of the largest model; points.npz: its points and who saw them."""
     folder = Path(request.folder)
+    index_of = {name: i for i, name in enumerate(request.images)}
+    partners = count_partners(request, index_of)
     if not models:
-        (folder / "model.json").write_text(json.dumps({"sizes": []}))
+        (folder / "model.json").write_text(json.dumps({"sizes": [], "partners": partners}))
         return
     model = models[0]
-    index_of = {name: i for i, name in enumerate(request.images)}
     images = sorted((model.images[i] for i in model.reg_image_ids()), key=lambda image: index_of[image.name])
     params = [
         list(map(float, model.cameras[i].params)) if i in model.cameras else camera.params
@@ -185,12 +187,26 @@ def save_models(request: Request, models: list[pycolmap.Reconstruction], camera_
     ]
     document = {
         "sizes": [m.num_reg_images() for m in models],
+        "groups": [sorted(index_of[m.images[i].name] for i in m.reg_image_ids()) for m in models],
+        "partners": partners,
         "camera_params": params,
         "registered": registered,
         "reprojection_error_px": model.compute_mean_reprojection_error(),
     }
     (folder / "model.json").write_text(json.dumps(document))
     save_points(folder / "points.npz", model, {image.image_id: k for k, image in enumerate(images)})
+
+
+def count_partners(request: Request, index_of: dict[str, int]) -> list[int]:
+    """For each image, how many others share enough verified matches with it to be placed by them."""
+    counts = [0] * len(request.images)
+    with pycolmap.Database.open(request.database) as database:
+        index = {image.image_id: index_of[image.name] for image in database.read_all_images()}
+        for pair, inliers in zip(*database.read_two_view_geometry_num_inliers(), strict=True):
+            if inliers >= ENOUGH_MATCHES:
+                for image_id in pycolmap.pair_id_to_image_pair(pair):
+                    counts[index[image_id]] += 1
+    return counts
 
 
 def save_points(path: Path, model: pycolmap.Reconstruction, position: dict[int, int]) -> None:

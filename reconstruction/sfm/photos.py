@@ -12,6 +12,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from reconstruction.scene.images import read_photo, write_photo
+from reconstruction.sfm.inspection import Look, inspect
 from reconstruction.stage import Progress
 
 
@@ -23,6 +24,7 @@ class Photo:
     width: int
     height: int
     thumbnail: Float[ndarray, "h w 3"]
+    look: Look
 
 
 def colmap_name(index: int) -> str:
@@ -39,7 +41,7 @@ def prepare_photos(photos: Sequence[Path], out: Path, longest_px: int, progress:
         small = shrink(image, longest_px)
         write_photo(out / colmap_name(index), small)
         thumbnail = cv2.GaussianBlur(cv2.resize(small, (32, 24), interpolation=cv2.INTER_AREA), (0, 0), 1.0)
-        prepared.append(Photo(path, width, height, thumbnail.astype(np.float32)))
+        prepared.append(Photo(path, width, height, thumbnail.astype(np.float32), inspect(small)))
         progress(0, 1000, f"reading photos {index + 1}/{len(photos)}")
     return prepared
 

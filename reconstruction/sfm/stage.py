@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -16,12 +16,14 @@ from reconstruction.errors import CaptureError
 from reconstruction.scene import RigidTransform, View
 from reconstruction.scene.images import list_photos, read_photo, write_photo
 from reconstruction.scene.view import save_views
+from reconstruction.sfm.advice import too_few_registered
 from reconstruction.sfm.cameras import given_poses, photo_lens, start_cameras
 from reconstruction.sfm.colmap import Model, Request, run_colmap
 from reconstruction.sfm.lenses import PhotoLens, save_lenses
 from reconstruction.sfm.photos import Photo, choose_matching, colmap_name, prepare_photos, shrunk_size
 from reconstruction.sfm.sparse import SparsePoints
 from reconstruction.stage import Progress, Quality, Stage, StageContext, silent
+from reconstruction.verdicts import PhotoFacts, find_flaws, judge_photos, photo_warnings, save_rows
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,14 @@ class SfmResult:
     views: list[View]
     lenses: dict[str, PhotoLens]
     points: SparsePoints
+    facts: list[PhotoFacts]
     quality: Quality
 
 
 def estimate_cameras(photos: Sequence[Path], capture: Capture, config: SfmConfig, scratch: Path, progress: Progress = silent) -> SfmResult:
     """Poses, intrinsics and lens of every photo that can be registered, with the sparse points.
+
+    What is known of each photo is kept in `scratch/photos.json` from early on, so that a failure can be looked into.
 
     Raises CaptureError where too few photos are given or registered, or COLMAP dies; ImageError on an unreadable photo.
     """
@@ -67,6 +72,8 @@ def estimate_cameras(photos: Sequence[Path], capture: Capture, config: SfmConfig
             try_next=f"take at least {config.min_photos}, better 50 to 100, from all sides",
         )
     prepared = prepare_photos(photos, scratch / "photos", config.feature_px, progress)
+    facts = [PhotoFacts(p.path.stem, **asdict(p.look)) for p in prepared]
+    save_rows(scratch / "photos.json", facts)
     cameras, camera_of = start_cameras(prepared, capture, config.feature_px, config.focal_starts[0])
     request = Request(
         folder=str(scratch),
@@ -83,22 +90,15 @@ def estimate_cameras(photos: Sequence[Path], capture: Capture, config: SfmConfig
         poses=given_poses(prepared, capture.cameras),
     )
     model = run_colmap(request, progress)
-    check_registered(model, len(prepared), config)
-    return collect(model, prepared, request, config)
+    placed = {row.image for row in model.registered}
+    facts = [replace(f, registered=i in placed, partners=n) for i, (f, n) in enumerate(zip(facts, model.partners, strict=True))]
+    save_rows(scratch / "photos.json", facts)
+    if len(placed) < max(3, config.min_registered * len(facts)):
+        raise too_few_registered(model, facts)
+    return collect(model, prepared, facts, request, config)
 
 
-def check_registered(model: Model, photos: int, config: SfmConfig) -> None:
-    """Raises CaptureError where too few photos found their place."""
-    registered = model.sizes[0] if model.sizes else 0
-    if registered < max(3, config.min_registered * photos):
-        others = f", in {len(model.sizes)} unconnected groups" if len(model.sizes) > 1 else ""
-        raise CaptureError(
-            f"{registered} of {photos} photos registered{others}",
-            try_next="add overlap (a photo every 10 to 15 degrees) or put textured things around the object; leave out blurred photos",
-        )
-
-
-def collect(model: Model, photos: Sequence[Photo], request: Request, config: SfmConfig) -> SfmResult:
+def collect(model: Model, photos: Sequence[Photo], facts: list[PhotoFacts], request: Request, config: SfmConfig) -> SfmResult:
     """COLMAP's model in our words."""
     views, lenses = [], {}
     for row in model.registered:
@@ -120,8 +120,9 @@ def collect(model: Model, photos: Sequence[Photo], request: Request, config: Sfm
         "reprojection_error_px": round(model.reprojection_error_px, 3),
         "matching": request.matching,
         "cameras": [[round(v, 5) for v in params] for params in model.camera_params[:3]],
+        "warnings": photo_warnings(judge_photos(facts), find_flaws(facts)),
     }
-    return SfmResult(views, lenses, model.points, quality)
+    return SfmResult(views, lenses, model.points, facts, quality)
 
 
 def undistorted_photo(view: View, lens: PhotoLens) -> UInt8[ndarray, "h w 3"]:
@@ -150,7 +151,8 @@ def run(config: SfmConfig, context: StageContext) -> Quality:
     save_views(context.out / "views.json", views)
     save_lenses(context.out / "lens.json", result.lenses)
     result.points.save(context.out / "points.npz")
+    save_rows(context.out / "photos.json", result.facts)
     return result.quality
 
 
-SFM: Stage[SfmConfig] = Stage("sfm", 2, ("capture",), run)
+SFM: Stage[SfmConfig] = Stage("sfm", 3, ("capture",), run)

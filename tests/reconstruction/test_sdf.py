@@ -66,7 +66,7 @@ def test_surface_is_close_to_the_truth(surface: Surface, generated_capture: Gene
 
 
 def test_heldout_photos_look_right(surface: Surface) -> None:
-    assert surface.quality["heldout"] == [surface.preview[i].view.name for i in range(len(surface.preview))]
+    assert [score["photo"] for score in surface.quality["heldout"]] == [surface.preview[i].view.name for i in range(len(surface.preview))]
     assert surface.quality["psnr_heldout_exposed"] > 20
     assert surface.quality["iou_heldout"] > 0.95
 

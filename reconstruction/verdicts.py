@@ -1,0 +1,194 @@
+"""What is said of each photo, from what was measured on it. Loads nothing that computes: the service answers from here too."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Any, Literal
+
+from reconstruction.workspace import Workspace
+
+State = Literal[
+    "pending",
+    "used",
+    "blurry",
+    "too dark",
+    "too bright",
+    "not registered",
+    "not in view",
+    "object cut off",
+    "no mask",
+    "hidden",
+    "mask disagrees",
+]
+Warning = dict[str, Any]
+"""{"code": for programs, "photo": stem or None, "message": for people}."""
+
+BLURRY, LEAST_BLURRY, OUTLIER = 0.55, 0.35, 4.0  # of the usual detail; and standard deviations of the capture's own spread below it
+SOFT = 0.7  # detail below which photos are blurred whatever the others are: an edge is about three pixels wide
+DARK, BRIGHT, MORE = 0.5, 0.25, (0.3, 0.15)  # share of the pixels, and how much more than in the usual photo of the capture
+_MASK_STATES: dict[str, State] = {
+    "used": "used",
+    "not in view": "not in view",
+    "object cut off": "object cut off",
+    "no mask found": "no mask",
+    "hidden": "hidden",
+    "mask disagrees": "mask disagrees",
+}
+
+
+@dataclass(frozen=True)
+class PhotoFacts:
+    """What was measured on a photo. Each is None while, or where, it is not known.
+
+    detail: contrast at one pixel against that at three (`sfm/inspection.py`). dark, bright: shares of the pixels.
+    partners: photos that show the same things. object_*: inside the mask; sharpness there is relative to the photos from nearby.
+    """
+
+    photo: str
+    detail: float | None
+    dark: float
+    bright: float
+    registered: bool | None = None
+    partners: int | None = None
+    object_sharpness: float | None = None
+    object_dark: float | None = None
+    object_bright: float | None = None
+
+
+@dataclass(frozen=True)
+class PhotoVerdict:
+    """What became of a photo, or why it was left out. A used photo may have a flaw, which the message then names.
+
+    number: used, mask disagrees: IoU with the hull of all masks. blurry: sharpness, 1 is usual in the capture. too dark, too bright:
+    share of the pixels. not registered: photos that show the same things. object cut off: share in the picture. hidden: share hidden.
+    """
+
+    photo: str
+    verdict: State
+    number: float | None
+    message: str
+
+
+@dataclass(frozen=True)
+class Flaw:
+    state: Literal["blurry", "too dark", "too bright"]
+    number: float
+    message: str
+
+
+def find_flaws(facts: Sequence[PhotoFacts]) -> dict[str, Flaw]:
+    """The worst flaw of each photo that has one, told by comparison with the other photos of the capture."""
+    usual, limit = sharpness_limit(facts)
+    flaws: dict[str, Flaw] = {}
+    for name, state, which, most, more in (
+        ("bright", "too bright", "blown out", BRIGHT, MORE[1]),
+        ("dark", "too dark", "almost black", DARK, MORE[0]),
+    ):
+        for whole, where in ((False, "the object"), (True, "the picture")):
+            shares = {f.photo: getattr(f, name if whole else f"object_{name}") for f in facts}
+            known = [share for share in shares.values() if share is not None]
+            for photo, share in shares.items():
+                if share is not None and share > max(most, median(known) + more):
+                    flaws[photo] = Flaw(state, share, f"{share:.0%} of {where} is {which}")  # type: ignore[arg-type]
+    for f in facts:
+        relative = None if f.detail is None else f.detail / usual
+        if f.object_sharpness is not None and f.object_sharpness < BLURRY:
+            flaws[f.photo] = Flaw(
+                "blurry", f.object_sharpness, f"the object has {f.object_sharpness:.0%} of the sharpness of the photos beside it"
+            )
+        if relative is not None and relative < limit:
+            flaws[f.photo] = Flaw("blurry", round(relative, 3), f"{relative:.0%} of the sharpness that is usual in these photos")
+    return flaws
+
+
+def sharpness_limit(facts: Sequence[PhotoFacts]) -> tuple[float, float]:
+    """The usual detail, and the share of it below which a photo is blurred: stricter where the capture's photos are alike."""
+    known = [f.detail for f in facts if f.detail is not None]
+    if len(known) < 5:
+        return 1.0, 0.0
+    usual = max(median(known), 1e-6)
+    deviation = 1.4826 * median(abs(d / usual - 1) for d in known)
+    return usual, min(BLURRY, max(LEAST_BLURRY, 1 - OUTLIER * deviation))
+
+
+def judge_photos(facts: Sequence[PhotoFacts], masks: Sequence[dict[str, Any]] = ()) -> list[PhotoVerdict]:
+    """One verdict a photo. `masks`: the rows of masks/verdicts.json, where there are some yet.
+
+    A photo that was left out and has a visible flaw is called by the flaw: that is what its photographer can change.
+    """
+    flaws, mask_of = find_flaws(facts), {row["photo"]: row for row in masks}
+    verdicts = []
+    for f in facts:
+        verdict, flaw = _fate(f, mask_of.get(f.photo)), flaws.get(f.photo)
+        if flaw and verdict.verdict in ("used", "pending"):
+            verdict = replace(verdict, message=f"{verdict.message}, though {flaw.state}: {flaw.message}")
+        elif flaw:
+            verdict = PhotoVerdict(f.photo, flaw.state, flaw.number, f"{flaw.message}; {verdict.message}")
+        verdicts.append(verdict)
+    return verdicts
+
+
+def _fate(facts: PhotoFacts, mask: dict[str, Any] | None) -> PhotoVerdict:
+    if facts.registered is False:
+        shared = "" if facts.partners is None else f": {facts.partners} other photos show enough of the same things"
+        return PhotoVerdict(facts.photo, "not registered", facts.partners, f"its camera could not be placed{shared}")
+    if mask is None:
+        return PhotoVerdict(facts.photo, "pending", None, "registered" if facts.registered else "not judged yet")
+    state = _MASK_STATES[mask["reason"].split(":")[0]]
+    numbers = {"object cut off": mask["shown"], "hidden": mask["hidden"], "used": mask["iou"], "mask disagrees": mask["iou"]}
+    return PhotoVerdict(facts.photo, state, numbers.get(state), mask["reason"])
+
+
+def photo_warnings(verdicts: Sequence[PhotoVerdict], flaws: dict[str, Flaw]) -> list[Warning]:
+    """One warning a kind: of flawed photos, used or not, and of those that were left out without a visible flaw."""
+    kinds: dict[str, list[str]] = {}
+    for verdict in verdicts:
+        flaw = flaws.get(verdict.photo)
+        kind = flaw.state if flaw else verdict.verdict
+        if kind not in ("used", "pending"):
+            kinds.setdefault(kind, []).append(verdict.photo)
+    return [
+        {"code": f"photos-{kind.replace(' ', '-')}", "photo": photos[0] if len(photos) == 1 else None, "message": f"{kind}: {some(photos)}"}
+        for kind, photos in kinds.items()
+    ]
+
+
+def collect_warnings(qualities: Iterable[dict[str, Any]]) -> list[Warning]:
+    """Those of all stages, in order; what two stages say in the same words is said once."""
+    told: list[Warning] = []
+    for quality in qualities:
+        told += [warning for warning in quality.get("warnings", []) if warning not in told]
+    return told
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """The first few names in words."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def save_rows(path: Path, rows: Sequence[PhotoFacts] | Sequence[PhotoVerdict]) -> None:
+    """Whole or not at all: the service may be reading."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps([asdict(row) for row in rows], indent=1))
+    partial.replace(path)
+
+
+def load_facts(path: Path) -> list[PhotoFacts]:
+    return [PhotoFacts(**row) for row in json.loads(path.read_text())]
+
+
+def latest_verdicts(workspace: Workspace) -> list[PhotoVerdict]:
+    """What is known by now: of a running or failed sfm, else as far as the stages have come. Empty where nothing is known yet."""
+    for path, with_masks in ((workspace.attempted_photo_facts, False), (workspace.photo_verdicts, None), (workspace.photo_facts, True)):
+        try:
+            if with_masks is None:
+                return [PhotoVerdict(**row) for row in json.loads(path.read_text())]
+            masks = json.loads(workspace.mask_verdicts.read_text()) if with_masks and workspace.mask_verdicts.exists() else []
+            return judge_photos(load_facts(path), masks)
+        except FileNotFoundError:
+            continue
+    return []
