@@ -29,7 +29,7 @@ Warning = dict[str, Any]
 
 BLURRY, LEAST_BLURRY, OUTLIER = 0.55, 0.35, 4.0  # of the usual detail; and standard deviations of the capture's own spread below it
 SOFT = 0.7  # detail below which photos are blurred whatever the others are: an edge is about three pixels wide
-DARK, BRIGHT, MORE = 0.5, 0.25, (0.3, 0.15)  # share of the pixels, and how much more than in the usual photo of the capture
+DARK, BRIGHT, MORE = 0.4, 0.25, (0.3, 0.15)  # share of the pixels, and how much more than in the usual photo of the capture
 _MASK_STATES: dict[str, State] = {
     "used": "used",
     "not in view": "not in view",
@@ -37,6 +37,15 @@ _MASK_STATES: dict[str, State] = {
     "no mask found": "no mask",
     "hidden": "hidden",
     "mask disagrees": "mask disagrees",
+}
+_KINDS = {
+    "blurry": "blurred",
+    "not registered": "could not be placed",
+    "not in view": "without the object in view",
+    "object cut off": "with the object cut off",
+    "no mask": "in which the object was not found",
+    "hidden": "with the object hidden by other things",
+    "mask disagrees": "with an outline that the other photos contradict",
 }
 
 
@@ -134,13 +143,18 @@ def judge_photos(facts: Sequence[PhotoFacts], masks: Sequence[dict[str, Any]] = 
 
 def _fate(facts: PhotoFacts, mask: dict[str, Any] | None) -> PhotoVerdict:
     if facts.registered is False:
-        shared = "" if facts.partners is None else f": {facts.partners} other photos show enough of the same things"
-        return PhotoVerdict(facts.photo, "not registered", facts.partners, f"its camera could not be placed{shared}")
+        return PhotoVerdict(facts.photo, "not registered", facts.partners, f"its camera could not be placed{_shared(facts.partners)}")
     if mask is None:
         return PhotoVerdict(facts.photo, "pending", None, "registered" if facts.registered else "not judged yet")
     state = _MASK_STATES[mask["reason"].split(":")[0]]
     numbers = {"object cut off": mask["shown"], "hidden": mask["hidden"], "used": mask["iou"], "mask disagrees": mask["iou"]}
     return PhotoVerdict(facts.photo, state, numbers.get(state), mask["reason"])
+
+
+def _shared(partners: int | None) -> str:
+    if partners is None:
+        return ""
+    return f": {partners or 'no'} other photo{'s show' if partners > 1 else ' shows'} enough of the same things"
 
 
 def photo_warnings(verdicts: Sequence[PhotoVerdict], flaws: dict[str, Flaw]) -> list[Warning]:
@@ -151,17 +165,21 @@ def photo_warnings(verdicts: Sequence[PhotoVerdict], flaws: dict[str, Flaw]) -> 
         kind = flaw.state if flaw else verdict.verdict
         if kind not in ("used", "pending"):
             kinds.setdefault(kind, []).append(verdict.photo)
-    return [
-        {"code": f"photos-{kind.replace(' ', '-')}", "photo": photos[0] if len(photos) == 1 else None, "message": f"{kind}: {some(photos)}"}
-        for kind, photos in kinds.items()
-    ]
+    return [_about(kind, photos, len(verdicts)) for kind, photos in kinds.items()]
+
+
+def _about(kind: str, photos: Sequence[str], count: int) -> Warning:
+    told = f"{len(photos)} of {count} photos {_KINDS.get(kind, kind)}: {some(photos)}"
+    return {"code": f"photos-{kind.replace(' ', '-')}", "photo": photos[0] if len(photos) == 1 else None, "message": told}
 
 
 def collect_warnings(qualities: Iterable[dict[str, Any]]) -> list[Warning]:
-    """Those of all stages, in order; what two stages say in the same words is said once."""
+    """Those of all stages, in order; where two stages warn of the same, the later one knows more."""
     told: list[Warning] = []
     for quality in qualities:
-        told += [warning for warning in quality.get("warnings", []) if warning not in told]
+        new = quality.get("warnings", [])
+        codes = {warning["code"] for warning in new}
+        told = [warning for warning in told if warning["code"] not in codes] + new
     return told
 
 

@@ -96,7 +96,7 @@ def with_warnings(report: Reporter, told: list[Warning]) -> Callable[[StageEvent
     """The reporter, with the warnings of the stages kept in `told`."""
 
     def on_event(event: StageEvent) -> None:
-        told.extend(warning for warning in collect_warnings([event.quality]) if warning not in told)
+        told[:] = collect_warnings([{"warnings": told}, event.quality])
         report(event)
 
     return on_event

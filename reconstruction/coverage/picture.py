@@ -39,7 +39,7 @@ def draw_coverage(directions: Sequence[Direction], report: dict[str, Any], px: i
 class _Sheet:
     """Where directions lie on the paper. Equidistant: as many pixels for a degree of elevation everywhere."""
 
-    TALL = 1.18
+    TALL = 1.12
 
     def __init__(self, px: int, floor_deg: float) -> None:
         self.width, self.height = px, round(px * self.TALL)

@@ -45,13 +45,11 @@ def find_gaps(directions: Sequence[Direction], reference: str) -> list[Gap]:
 def describe_gap(start: float, end: float, reference: str) -> str:
     """In words of somebody who stands where `reference` was taken and walks around the object."""
     a, b = (round(abs(v)) for v in (start, end))
-    if start >= 0 and end >= start:
-        return f"no photo between {a} and {b} degrees to the right of {reference}"
-    if start < end <= 0:
-        return f"no photo between {b} and {a} degrees to the left of {reference}"
-    if start < 0 < end:
-        return f"no photo from {a} degrees to the left of {reference} to {b} degrees to the right of it"
-    return f"no photo from {a} degrees to the right of {reference} round the far side to {b} degrees to the left of it"
+    sides = ["right" if v >= 0 else "left" for v in (start, end)]
+    if start <= end and sides[0] == sides[1]:
+        return f"no photo between {min(a, b)} and {max(a, b)} degrees to the {sides[0]} of {reference}"
+    far = "" if start <= end else " round the far side"
+    return f"no photo from {a} degrees to the {sides[0]} of {reference}{far} to {b} degrees to the {sides[1]} of it"
 
 
 def report_coverage(directions: Sequence[Direction], reference: str) -> dict[str, Any]:
@@ -87,7 +85,7 @@ def coverage_warnings(report: dict[str, Any]) -> list[Warning]:
     """What a second round of photos would better, worst first."""
     told = []
     if report["spread_deg"] < NARROW_DEG:
-        message = f"all photos are from within {report['spread_deg']:.0f} degrees: the far side of the object is guessed"
+        message = f"all photos are from within {report['spread_deg']:.0f} degrees of each other: what they do not show is guessed"
         told.append(_warning("narrow-coverage", message))
     told += [_warning("missing-side", gap["message"]) for gap in report["gaps"]]
     low, high = report["elevation_deg"]["lowest"], report["elevation_deg"]["highest"]

@@ -61,8 +61,9 @@ def run(config: CoverageConfig, context: StageContext) -> Quality:
     reference = _reference(Capture.load(space.capture), views)
     directions = find_directions(views, region, {view.name for view in masked}, reference)
     towards = dict(zip((d.photo for d in directions), unit_vectors(directions), strict=True))
-    looks = look_at_object(masked, *_observed(SparsePoints.load(space.sfm_points), views, masked, region), context.progress)
-    sharpness = relative_sharpness(looks, np.stack([towards[view.name] for view in masked]), config.neighbours)
+    points, observed = _observed(SparsePoints.load(space.sfm_points), views, masked, region)
+    looks = look_at_object(masked, points, context.progress)
+    sharpness = relative_sharpness(looks, observed, np.stack([towards[view.name] for view in masked]), config.neighbours)
     on_object = {view.name: pair for view, *pair in zip(masked, looks, sharpness, strict=True)}
     facts = [_with_object(fact, *on_object.get(fact.photo, (None, None))) for fact in load_facts(space.photo_facts)]
     verdicts = judge_photos(facts, json.loads(space.mask_verdicts.read_text()))
