@@ -74,6 +74,33 @@ def test_a_failure_says_what_to_do_and_can_be_resumed(server: Server) -> None:
     assert server.wait(job_id)["status"] == "succeeded"
 
 
+def test_a_weak_capture_goes_on_and_its_warnings_reach_job_and_object(server: Server) -> None:
+    object_id, job_id = server.onboard("weak", count=6)
+    job = server.wait(job_id)
+    assert job["status"] == "succeeded"
+    told = [(warning["code"], warning["photo"]) for warning in job["warnings"]]
+    assert sorted(told) == [("photos-blurry", "00"), ("photos-not-registered", "05")]
+    assert server.client.get(f"/v1/objects/{object_id}").json()["warnings"] == job["warnings"]
+    assert next(o for o in server.client.get("/v1/objects").json() if o["id"] == object_id)["warnings"] == job["warnings"]
+    report = server.client.get(f"/v1/objects/{object_id}/artifacts/report.json").json()
+    assert report["warnings"] == job["warnings"]
+    images = {image["photo"]: image for image in server.client.get(f"/v1/objects/{object_id}/images").json()}
+    assert list(images) == [f"{n:02}" for n in range(6)]
+    assert images["05"]["verdict"] == "not registered"
+    assert images["05"]["number"] == 0
+    assert "25% of the sharpness that is usual" in images["00"]["message"]
+
+
+def test_every_photo_has_a_verdict_from_the_start_and_after_a_failure(server: Server) -> None:
+    object_id, job_id = server.onboard("fail", count=6)
+    early = server.client.get(f"/v1/objects/{object_id}/images").json()
+    assert {image["verdict"] for image in early} <= {"pending", "blurry", "not registered"}
+    server.wait(job_id)
+    late = {image["photo"]: image["verdict"] for image in server.client.get(f"/v1/objects/{object_id}/images").json()}
+    assert late == {**dict.fromkeys(late, "pending"), "05": "not registered"}
+    assert server.client.get("/v1/objects/obj_0/images").status_code == 404
+
+
 def test_a_running_job_is_canceled_within_seconds(server: Server) -> None:
     object_id, job_id = server.onboard("slow")
     server.wait(job_id, "running")

@@ -1,7 +1,7 @@
 """A pipeline of stand-in stages for tests of the engine: the same machinery, seconds instead of minutes.
 
 `SNAP6D_PIPELINE=stand_in:PIPELINE` with this folder on PYTHONPATH. What a stage does beside its duty is read from the name
-of the object: `crash-once`, `crash-always`, `fail`, `slow`, `grandchild`.
+of the object: `crash-once`, `crash-always`, `fail`, `slow`, `grandchild`, `weak`: its first photo is blurred, the last of another place.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from reconstruction.capture import Capture
 from reconstruction.errors import CaptureError
 from reconstruction.stage import Quality, Stage, StageContext
+from reconstruction.verdicts import PhotoFacts, find_flaws, judge_photos, photo_warnings, save_rows
 from workers.pipeline import Pipeline, Step
 
 
@@ -51,6 +52,9 @@ def _trouble(config: StandInConfig, context: StageContext) -> Quality:
     seen = context.scratch / "seen"
     tries = len(seen.read_text()) if seen.exists() else 0
     seen.write_text("x" * (tries + 1))
+    if name in ("weak", "fail"):
+        facts = _weak_photos(context)
+        save_rows(context.scratch / "photos.json", facts)
     if name == "fail":
         raise CaptureError("12 of 98 photos registered", try_next="add overlap or texture around the object")
     if name == "crash-always" or (name == "crash-once" and tries == 0):
@@ -65,7 +69,15 @@ def _trouble(config: StandInConfig, context: StageContext) -> Quality:
         for step in range(100):
             context.progress(step, 100)
             time.sleep(0.1)
+    if name == "weak":
+        save_rows(context.out / "photos.json", facts)
+        return {**_work(config, context), "warnings": photo_warnings(judge_photos(facts), find_flaws(facts))}
     return _work(config, context)
+
+
+def _weak_photos(context: StageContext) -> list[PhotoFacts]:
+    stems = sorted(path.stem for path in context.workspace.photos.iterdir())
+    return [PhotoFacts(s, 1.0 if s == stems[0] else 4.0, 0.0, 0.0, s != stems[-1], 0 if s == stems[-1] else 5) for s in stems]
 
 
 def _scale(config: StandInConfig, context: StageContext) -> Quality:

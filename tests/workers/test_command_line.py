@@ -54,6 +54,9 @@ def test_onboarding_and_going_on(photos: Path, tmp_path: Path) -> None:
     assert again.returncode == 2
     assert "--resume" in again.stderr
 
+    report = json.loads((out / "report.json").read_text())
+    assert report["warnings"] == events[-1]["warnings"] == []
+
     resumed = snap6d("onboard", photos, "--out", out, "--resume", "--json")
     assert [json.loads(line)["kind"] for line in resumed.stdout.splitlines() if '"skipped"' in line] == ["skipped"] * 3
     assert Capture.load(out / "capture" / "capture.json") == capture
@@ -61,6 +64,14 @@ def test_onboarding_and_going_on(photos: Path, tmp_path: Path) -> None:
     shown = snap6d("onboard", photos, "--out", out, "--resume", "--point", "IMG_2.jpg:3,4")
     assert "sfm" in shown.stderr
     assert Capture.load(out / "capture" / "capture.json").prompt == Prompt("IMG_2.jpg", point=(3, 4))
+
+
+def test_a_weak_capture_is_said_at_the_end(photos: Path, tmp_path: Path) -> None:
+    done = snap6d("onboard", photos, "--out", tmp_path / "weak")
+    assert done.returncode == 0
+    *_, warning, last = done.stderr.strip().splitlines()
+    assert warning == "! 1 of 3 photos could not be placed: IMG_2"
+    assert last.startswith("done")
 
 
 @pytest.mark.parametrize(
