@@ -23,13 +23,14 @@ State = Literal[
     "no mask",
     "hidden",
     "mask disagrees",
+    "left out",
 ]
-Warning = dict[str, Any]
+CaptureWarning = dict[str, Any]
 """{"code": for programs, "photo": stem or None, "message": for people}."""
 
 BLURRY, LEAST_BLURRY, OUTLIER = 0.55, 0.35, 4.0  # of the usual detail; and standard deviations of the capture's own spread below it
 SOFT = 0.7  # detail below which photos are blurred whatever the others are: an edge is about three pixels wide
-DARK, BRIGHT, MORE = 0.4, 0.25, (0.3, 0.15)  # share of the pixels, and how much more than in the usual photo of the capture
+DARK, BRIGHT = (0.4, 0.3), (0.25, 0.15)  # share of the pixels, and how much more than in the usual photo of the capture
 _MASK_STATES: dict[str, State] = {
     "used": "used",
     "not in view": "not in view",
@@ -91,26 +92,32 @@ class Flaw:
 
 def find_flaws(facts: Sequence[PhotoFacts]) -> dict[str, Flaw]:
     """The worst flaw of each photo that has one, told by comparison with the other photos of the capture."""
-    usual, limit = sharpness_limit(facts)
     flaws: dict[str, Flaw] = {}
-    for name, state, which, most, more in (
-        ("bright", "too bright", "blown out", BRIGHT, MORE[1]),
-        ("dark", "too dark", "almost black", DARK, MORE[0]),
-    ):
-        for whole, where in ((False, "the object"), (True, "the picture")):
-            shares = {f.photo: getattr(f, name if whole else f"object_{name}") for f in facts}
-            known = [share for share in shares.values() if share is not None]
-            for photo, share in shares.items():
-                if share is not None and share > max(most, median(known) + more):
-                    flaws[photo] = Flaw(state, share, f"{share:.0%} of {where} is {which}")  # type: ignore[arg-type]
+    for whole, where in (("object_", "the object"), ("", "the picture")):
+        flaws |= _exposed_wrongly(facts, "too bright", f"{whole}bright", f"of {where} is blown out", BRIGHT)
+        flaws |= _exposed_wrongly(facts, "too dark", f"{whole}dark", f"of {where} is almost black", DARK)
+    return flaws | _blurred(facts)
+
+
+def _exposed_wrongly(
+    facts: Sequence[PhotoFacts], state: Literal["too dark", "too bright"], name: str, what: str, limits: tuple[float, float]
+) -> dict[str, Flaw]:
+    """limits: the least share of the pixels, and the least by which it exceeds that in the usual photo."""
+    shares = {f.photo: share for f in facts if (share := getattr(f, name)) is not None}
+    least = max(limits[0], median(shares.values()) + limits[1]) if shares else 1.0
+    return {photo: Flaw(state, share, f"{share:.0%} {what}") for photo, share in shares.items() if share > least}
+
+
+def _blurred(facts: Sequence[PhotoFacts]) -> dict[str, Flaw]:
+    usual, limit = sharpness_limit(facts)
+    flaws = {}
     for f in facts:
-        relative = None if f.detail is None else f.detail / usual
-        if f.object_sharpness is not None and f.object_sharpness < BLURRY:
-            flaws[f.photo] = Flaw(
-                "blurry", f.object_sharpness, f"the object has {f.object_sharpness:.0%} of the sharpness of the photos beside it"
-            )
-        if relative is not None and relative < limit:
-            flaws[f.photo] = Flaw("blurry", round(relative, 3), f"{relative:.0%} of the sharpness that is usual in these photos")
+        if f.detail is not None and f.detail < limit * usual:
+            share = round(f.detail / usual, 3)
+            flaws[f.photo] = Flaw("blurry", share, f"{share:.0%} of the sharpness that is usual in these photos")
+        elif f.object_sharpness is not None and f.object_sharpness < BLURRY:
+            share = f.object_sharpness
+            flaws[f.photo] = Flaw("blurry", share, f"the object has {share:.0%} of the sharpness of the photos beside it")
     return flaws
 
 
@@ -146,7 +153,7 @@ def _fate(facts: PhotoFacts, mask: dict[str, Any] | None) -> PhotoVerdict:
         return PhotoVerdict(facts.photo, "not registered", facts.partners, f"its camera could not be placed{_shared(facts.partners)}")
     if mask is None:
         return PhotoVerdict(facts.photo, "pending", None, "registered" if facts.registered else "not judged yet")
-    state = _MASK_STATES[mask["reason"].split(":")[0]]
+    state = _MASK_STATES.get(mask["reason"].split(":")[0], "mask disagrees")
     numbers = {"object cut off": mask["shown"], "hidden": mask["hidden"], "used": mask["iou"], "mask disagrees": mask["iou"]}
     return PhotoVerdict(facts.photo, state, numbers.get(state), mask["reason"])
 
@@ -157,25 +164,25 @@ def _shared(partners: int | None) -> str:
     return f": {partners or 'no'} other photo{'s show' if partners > 1 else ' shows'} enough of the same things"
 
 
-def photo_warnings(verdicts: Sequence[PhotoVerdict], flaws: dict[str, Flaw]) -> list[Warning]:
-    """One warning a kind: of flawed photos, used or not, and of those that were left out without a visible flaw."""
+def photo_warnings(verdicts: Sequence[PhotoVerdict], flaws: dict[str, Flaw]) -> list[CaptureWarning]:
+    """One warning a kind: of flawed photos, used or not, and of those that could not be used though they have no visible flaw."""
     kinds: dict[str, list[str]] = {}
     for verdict in verdicts:
         flaw = flaws.get(verdict.photo)
         kind = flaw.state if flaw else verdict.verdict
-        if kind not in ("used", "pending"):
+        if kind not in ("used", "pending", "left out"):
             kinds.setdefault(kind, []).append(verdict.photo)
     return [_about(kind, photos, len(verdicts)) for kind, photos in kinds.items()]
 
 
-def _about(kind: str, photos: Sequence[str], count: int) -> Warning:
+def _about(kind: str, photos: Sequence[str], count: int) -> CaptureWarning:
     told = f"{len(photos)} of {count} photos {_KINDS.get(kind, kind)}: {some(photos)}"
     return {"code": f"photos-{kind.replace(' ', '-')}", "photo": photos[0] if len(photos) == 1 else None, "message": told}
 
 
-def collect_warnings(qualities: Iterable[dict[str, Any]]) -> list[Warning]:
+def collect_warnings(qualities: Iterable[dict[str, Any]]) -> list[CaptureWarning]:
     """Those of all stages, in order; where two stages warn of the same, the later one knows more."""
-    told: list[Warning] = []
+    told: list[CaptureWarning] = []
     for quality in qualities:
         new = quality.get("warnings", [])
         codes = {warning["code"] for warning in new}
@@ -199,14 +206,28 @@ def load_facts(path: Path) -> list[PhotoFacts]:
     return [PhotoFacts(**row) for row in json.loads(path.read_text())]
 
 
+def left_out(warnings: Sequence[CaptureWarning], known: Sequence[PhotoVerdict]) -> list[PhotoVerdict]:
+    """Verdicts of photos that never got as far as being measured: what sfm warned of them."""
+    names = {verdict.photo for verdict in known}
+    return [PhotoVerdict(w["photo"], "left out", None, w["message"]) for w in warnings if w["photo"] and w["photo"] not in names]
+
+
 def latest_verdicts(workspace: Workspace) -> list[PhotoVerdict]:
     """What is known by now: of a running or failed sfm, else as far as the stages have come. Empty where nothing is known yet."""
-    for path, with_masks in ((workspace.attempted_photo_facts, False), (workspace.photo_verdicts, None), (workspace.photo_facts, True)):
-        try:
-            if with_masks is None:
-                return [PhotoVerdict(**row) for row in json.loads(path.read_text())]
-            masks = json.loads(workspace.mask_verdicts.read_text()) if with_masks and workspace.mask_verdicts.exists() else []
-            return judge_photos(load_facts(path), masks)
-        except FileNotFoundError:
-            continue
-    return []
+    attempted = _rows(workspace.attempted_photo_facts)
+    if attempted is not None:
+        return judge_photos([PhotoFacts(**row) for row in attempted])
+    judged = _rows(workspace.photo_verdicts)
+    if judged is not None:
+        return [PhotoVerdict(**row) for row in judged]
+    verdicts = judge_photos([PhotoFacts(**row) for row in _rows(workspace.photo_facts) or []], _rows(workspace.mask_verdicts) or [])
+    return verdicts + left_out((workspace.manifest("sfm") or {}).get("quality", {}).get("warnings", []), verdicts)
+
+
+def _rows(path: Path) -> list[dict[str, Any]] | None:
+    """None where there is no such file: stages come and go while the service reads."""
+    try:
+        rows: list[dict[str, Any]] = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    return rows

@@ -85,7 +85,8 @@ def list_images(object_id: str, context: Ctx) -> list[Image]:
     context.store.object(object_id)
     workspace = Workspace(context.settings.objects / object_id)
     known = {verdict.photo: verdict for verdict in latest_verdicts(workspace)}
-    photos = sorted(path.stem for path in workspace.photos.iterdir())
+    given = {path.stem for path in workspace.photos.iterdir()} if workspace.photos.is_dir() else set()
+    photos = sorted(given | set(known))
     return [Image.model_validate(known.get(photo) or PhotoVerdict(photo, "pending", None, "not looked at yet")) for photo in photos]
 
 

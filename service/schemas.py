@@ -10,7 +10,7 @@ from reconstruction.verdicts import State
 from workers.jobs import JobRow, ObjectRow
 
 
-class Warning(BaseModel):
+class CaptureWarning(BaseModel):
     """What the capture lacks, though the work goes on. `photo`: where it concerns a single one."""
 
     code: str
@@ -50,7 +50,7 @@ class Job(BaseModel):
     created_at: float
     started_at: float | None
     finished_at: float | None
-    warnings: list[Warning]
+    warnings: list[CaptureWarning]
     links: dict[str, str]
 
     @classmethod
@@ -68,7 +68,7 @@ class Object(BaseModel):
     created_at: float
     updated_at: float
     job_id: str | None
-    warnings: list[Warning]
+    warnings: list[CaptureWarning]
     links: dict[str, str]
 
     @classmethod

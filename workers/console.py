@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.table import Column, Table
 from rich.text import Text
 
-from reconstruction.verdicts import Warning, collect_warnings
+from reconstruction.verdicts import CaptureWarning, collect_warnings
 from workers.failures import error_to_json
 from workers.pipeline import StageEvent
 
@@ -92,7 +92,7 @@ class Bars:
             self._progress.stop_task(task)
 
 
-def with_warnings(report: Reporter, told: list[Warning]) -> Callable[[StageEvent], None]:
+def with_warnings(report: Reporter, told: list[CaptureWarning]) -> Callable[[StageEvent], None]:
     """The reporter, with the warnings of the stages kept in `told`."""
 
     def on_event(event: StageEvent) -> None:
@@ -102,7 +102,7 @@ def with_warnings(report: Reporter, told: list[Warning]) -> Callable[[StageEvent
     return on_event
 
 
-def print_warnings(console: Console, warnings: Iterable[Warning], prefix: str = "") -> None:
+def print_warnings(console: Console, warnings: Iterable[CaptureWarning], prefix: str = "") -> None:
     """A line each."""
     for warning in warnings:
         console.print(f"[yellow]![/] {escape(prefix + warning['message'])}", highlight=False, soft_wrap=True)

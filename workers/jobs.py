@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
 from reconstruction.errors import PipelineError
-from reconstruction.verdicts import Warning, collect_warnings
+from reconstruction.verdicts import CaptureWarning, collect_warnings
 from workers.tables import ATTEMPTS, JOBS, OBJECTS, WORKERS, Database
 
 ENDED = ("succeeded", "failed", "canceled")
@@ -39,7 +39,7 @@ class ObjectRow:
     updated_at: float
     job_id: str | None
     """Its latest job."""
-    warnings: list[Warning]
+    warnings: list[CaptureWarning]
     """Of that job."""
 
 
@@ -68,7 +68,7 @@ class JobRow:
     created_at: float
     started_at: float | None
     finished_at: float | None
-    warnings: list[Warning]
+    warnings: list[CaptureWarning]
     """Of all its stages: what a better capture would change."""
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from reconstruction.coverage.directions import Direction, unit_vectors
 from reconstruction.locate.spread import angles_between
-from reconstruction.verdicts import Warning
+from reconstruction.verdicts import CaptureWarning
 
 WIDE_GAP_DEG = 45.0  # of azimuth without a photo: what faces its middle is seen at a slant of 22 degrees and more
 STEEP_DEG = 70.0  # photos above this stand on no side
@@ -81,7 +81,7 @@ def report_coverage(directions: Sequence[Direction], reference: str) -> dict[str
     }
 
 
-def coverage_warnings(report: dict[str, Any]) -> list[Warning]:
+def coverage_warnings(report: dict[str, Any]) -> list[CaptureWarning]:
     """What a second round of photos would better, worst first."""
     told = []
     if report["spread_deg"] < NARROW_DEG:
@@ -101,7 +101,7 @@ def coverage_warnings(report: dict[str, Any]) -> list[Warning]:
     return told
 
 
-def _warning(code: str, message: str) -> Warning:
+def _warning(code: str, message: str) -> CaptureWarning:
     return {"code": code, "photo": None, "message": message}
 
 

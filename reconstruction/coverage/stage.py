@@ -23,7 +23,7 @@ from reconstruction.scene.images import write_photo
 from reconstruction.scene.view import load_views
 from reconstruction.sfm.sparse import SparsePoints
 from reconstruction.stage import Quality, Stage, StageContext
-from reconstruction.verdicts import PhotoFacts, find_flaws, judge_photos, load_facts, photo_warnings, save_rows
+from reconstruction.verdicts import PhotoFacts, find_flaws, judge_photos, left_out, load_facts, photo_warnings, save_rows
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ def run(config: CoverageConfig, context: StageContext) -> Quality:
     on_object = {view.name: pair for view, *pair in zip(masked, looks, sharpness, strict=True)}
     facts = [_with_object(fact, *on_object.get(fact.photo, (None, None))) for fact in load_facts(space.photo_facts)]
     verdicts = judge_photos(facts, json.loads(space.mask_verdicts.read_text()))
+    verdicts += left_out((space.manifest("sfm") or {}).get("quality", {}).get("warnings", []), verdicts)
     report = report_coverage(directions, reference)
     save_rows(context.out / space.photo_verdicts.name, verdicts)
     (context.out / space.coverage.name).write_text(json.dumps(report, indent=1))
