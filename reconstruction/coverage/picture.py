@@ -26,8 +26,10 @@ def draw_coverage(directions: Sequence[Direction], report: dict[str, Any], px: i
 
     A dot is a photo; the dome is green where a used photo is near, missing sides are red.
     """
-    sheet = _Sheet(px * SMOOTH, min(FLOOR_DEG, *(d.elevation_deg - 3 for d in directions)))
-    image = Image.fromarray(_dome(sheet, directions))
+    floor_deg = min(FLOOR_DEG, *(d.elevation_deg - 3 for d in directions))
+    sheet = _Sheet(px * SMOOTH, floor_deg)
+    dome = Image.fromarray(_dome(_Sheet(px // 2, floor_deg), directions))  # it is smooth: few pixels tell it
+    image = dome.resize((sheet.width, sheet.height), Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(image)
     _gaps(draw, sheet, report)
     _rings(draw, sheet)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
@@ -21,8 +22,17 @@ from reconstruction.sfm.advice import too_few_registered
 from reconstruction.sfm.colmap import Model
 from reconstruction.sfm.inspection import inspect
 from reconstruction.sfm.stage import SfmConfig, SfmResult, estimate_cameras
-from reconstruction.verdicts import PhotoFacts, collect_warnings, find_flaws, judge_photos, latest_verdicts, load_facts, save_rows
-from reconstruction.workspace import Workspace
+from reconstruction.verdicts import (
+    PhotoFacts,
+    PhotoVerdict,
+    collect_warnings,
+    find_flaws,
+    judge_photos,
+    latest_verdicts,
+    load_facts,
+    save_rows,
+)
+from reconstruction.workspace import MANIFEST, Workspace
 
 SMALL = SfmConfig(feature_px=480, max_features=2048, matching="sequential", overlap=5, min_registered=0.0)
 FLAWS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
@@ -146,6 +156,9 @@ def test_what_is_known_grows_with_the_stages(tmp_path: Path) -> None:
     assert [v.verdict for v in latest_verdicts(space)] == ["pending", "pending", "not registered"]
     space.attempted_photo_facts.rename(space.photo_facts)
     row = {"photo": "IMG_00", "used": False, "reason": "hidden: 55% of the object missing", "iou": 0.4, "hidden": 0.55, "shown": 1.0}
-    space.mask_verdicts.write_text(f"[{str(row).replace(chr(39), chr(34)).replace('False', 'false')}]")
+    space.mask_verdicts.write_text(json.dumps([row]))
     first = latest_verdicts(space)[0]
     assert (first.verdict, first.number, first.message) == ("hidden", 0.55, row["reason"])
+    warning = {"code": "duplicate-photo", "photo": "IMG_09", "message": "IMG_09 shows the very same as IMG_00 and was left out"}
+    (space.root / "sfm" / MANIFEST).write_text(json.dumps({"quality": {"warnings": [warning]}}))
+    assert latest_verdicts(space)[-1] == PhotoVerdict("IMG_09", "left out", None, warning["message"])

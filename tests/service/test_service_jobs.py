@@ -12,9 +12,11 @@ from typing import Any
 import psutil
 from conftest import Server, start_server
 from PIL import Image
+from typer.testing import CliRunner
 from uploads_made import options, photo, zipped
 
 from reconstruction.capture import Capture, Prompt, TagBoard
+from workers.cli import app
 
 
 def worker_pid(server: Server, queue: str) -> int:
@@ -84,6 +86,8 @@ def test_a_weak_capture_goes_on_and_its_warnings_reach_job_and_object(server: Se
     assert next(o for o in server.client.get("/v1/objects").json() if o["id"] == object_id)["warnings"] == job["warnings"]
     report = server.client.get(f"/v1/objects/{object_id}/artifacts/report.json").json()
     assert report["warnings"] == job["warnings"]
+    shown = CliRunner().invoke(app, ["status", "--url", str(server.client.base_url)]).output
+    assert all(f"{job_id}: {warning['message']}" in shown for warning in job["warnings"])
     images = {image["photo"]: image for image in server.client.get(f"/v1/objects/{object_id}/images").json()}
     assert list(images) == [f"{n:02}" for n in range(6)]
     assert images["05"]["verdict"] == "not registered"

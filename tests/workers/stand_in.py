@@ -88,7 +88,9 @@ def _scale(config: StandInConfig, context: StageContext) -> Quality:
 def _surface(config: StandInConfig, context: StageContext) -> Quality:
     (context.out / "mesh.ply").write_bytes(b"ply\n" + bytes(1000))
     (context.out / "mesh.glb").write_bytes(b"glTF")
-    return _work(config, context)
+    (context.out / "preview.png").write_bytes(b"held-out photos beside renders")
+    score = {"photo": "a", "psnr": 25.0, "psnr_exposed": 29.0, "iou": 0.97}
+    return {**_work(config, context), "psnr_heldout": 25.0, "psnr_heldout_exposed": 29.0, "iou_heldout": 0.97, "heldout": [score]}
 
 
 FIRST = Stage("sfm", 1, ("capture",), _trouble)

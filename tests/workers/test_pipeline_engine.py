@@ -51,6 +51,9 @@ def test_a_run_tells_its_progress_and_publishes(tmp_path: Path) -> None:
     assert report["seconds"]["total"] > 0
     assert report["versions"]["numpy"]
     assert (object_dir / "mesh.ply").read_bytes() == (object_dir / "surface" / "mesh.ply").read_bytes()
+    assert (object_dir / "heldout.png").read_bytes() == (object_dir / "surface" / "preview.png").read_bytes()
+    means = {"psnr": 25.0, "psnr_exposed": 29.0, "iou": 0.97}
+    assert report["heldout"] == {**means, "photos": [{"photo": "a", **means}], "picture": "heldout.png"}
     assert "chatter" in (object_dir / "logs" / "sfm.log").read_text()
 
 
