@@ -44,6 +44,7 @@ class Request:
     """`folder/photos` holds `images`, `images[i]` taken by `cameras[camera_of[i]]`. `poses[i]`: 3x4 cam_from_world, to be kept.
 
     `focal_starts`: focal length over the longest side, tried in turn for cameras whose focal length nobody knows.
+    `matched`: the folder holds the features and matches of these photos from a run before; only the cameras are new.
     """
 
     folder: str
@@ -58,6 +59,7 @@ class Request:
     threads: int
     seed: int
     poses: list[list[float] | None] | None = None
+    matched: bool = False
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self)))
@@ -87,19 +89,24 @@ class Registered:
 
 @dataclass(frozen=True)
 class Model:
-    """The largest model COLMAP found. `camera_params[i]` belong to `Request.cameras[i]`; `points.view_index` indexes `registered`."""
+    """The largest model COLMAP found. `camera_params[i]` belong to `Request.cameras[i]`; `points.view_index` indexes `registered`.
+
+    turntable: where one was recognised, the photos at each place of the camera ("stations"), the share of the features that stood
+    still and was left out ("still"), and how many a photo has left ("features_left").
+    """
 
     sizes: list[int]
     camera_params: list[list[float]] = field(default_factory=list)
     registered: list[Registered] = field(default_factory=list)
     reprojection_error_px: float = 0.0
     points: SparsePoints | None = None
+    turntable: dict[str, Any] | None = None
 
     @classmethod
     def load(cls, folder: Path) -> Model:
         doc: dict[str, Any] = json.loads((folder / "model.json").read_text())
         if not doc["sizes"]:
-            return cls([])
+            return cls([], turntable=doc["turntable"])
         doc["registered"] = [Registered(**row) for row in doc["registered"]]
         return cls(**doc, points=SparsePoints.load(folder / "points.npz"))
 

@@ -17,9 +17,10 @@ from reconstruction.scene import RigidTransform, View
 from reconstruction.scene.images import list_photos, read_photo, write_photo
 from reconstruction.scene.view import save_views
 from reconstruction.sfm.cameras import given_poses, photo_lens, start_cameras
-from reconstruction.sfm.colmap import Model, Request, run_colmap
+from reconstruction.sfm.colmap import Model, Request
 from reconstruction.sfm.lenses import PhotoLens, save_lenses
 from reconstruction.sfm.photos import Photo, choose_matching, colmap_name, prepare_photos, shrunk_size
+from reconstruction.sfm.placing import place_photos
 from reconstruction.sfm.sparse import SparsePoints
 from reconstruction.stage import Progress, Quality, Stage, StageContext, silent
 
@@ -30,6 +31,7 @@ class SfmConfig:
 
     `matching`: auto, exhaustive (every pair), sequential (a video, or photos taken in order), similar (partners are guessed
     from a few features). `focal_starts`: focal length over the longest side, tried in order where EXIF says nothing.
+    `cameras_from`: features, board (the layout that the scale comes from), or auto: the board where features place too few photos.
     """
 
     feature_px: int = 1280
@@ -42,6 +44,7 @@ class SfmConfig:
     focal_starts: tuple[float, ...] = (0.75, 0.5, 1.2)
     min_photos: int = 8
     min_registered: float = 0.5
+    cameras_from: str = "auto"
     threads: int = -1
     seed: int = 0
 
@@ -82,15 +85,21 @@ def estimate_cameras(photos: Sequence[Path], capture: Capture, config: SfmConfig
         seed=config.seed,
         poses=given_poses(prepared, capture.cameras),
     )
-    model = run_colmap(request, progress)
-    check_registered(model, len(prepared), config)
-    return collect(model, prepared, request, config)
+    placement = place_photos(request, prepared, capture.scale, config.cameras_from, enough_photos(len(prepared), config), progress)
+    check_registered(placement.model, len(prepared), config)
+    result = collect(placement.model, prepared, placement.request, config)
+    return replace(result, quality=placement.tell(result.quality))
+
+
+def enough_photos(photos: int, config: SfmConfig) -> float:
+    """So many must be registered."""
+    return max(3, config.min_registered * photos)
 
 
 def check_registered(model: Model, photos: int, config: SfmConfig) -> None:
     """Raises CaptureError where too few photos found their place."""
     registered = model.sizes[0] if model.sizes else 0
-    if registered < max(3, config.min_registered * photos):
+    if registered < enough_photos(photos, config):
         others = f", in {len(model.sizes)} unconnected groups" if len(model.sizes) > 1 else ""
         raise CaptureError(
             f"{registered} of {photos} photos registered{others}",
@@ -153,4 +162,4 @@ def run(config: SfmConfig, context: StageContext) -> Quality:
     return result.quality
 
 
-SFM: Stage[SfmConfig] = Stage("sfm", 2, ("capture",), run)
+SFM: Stage[SfmConfig] = Stage("sfm", 3, ("capture",), run)
