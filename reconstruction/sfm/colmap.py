@@ -15,9 +15,10 @@ from reconstruction.sfm.sparse import SparsePoints
 from reconstruction.stage import Progress
 
 # Share of the time that each phase ends at, on photos matched in sequence.
-_PHASE_ENDS = {"features": 0.40, "pairs": 0.42, "matches": 0.75, "mapping": 1.0}
+_PHASE_ENDS = {"features": 0.40, "still": 0.41, "pairs": 0.42, "matches": 0.75, "mapping": 1.0}
 _PHASE_TEXTS = {
     "features": "finding features",
+    "still": "telling what turns from what stands still",
     "pairs": "choosing pairs",
     "matches": "matching photos",
     "mapping": "placing cameras",

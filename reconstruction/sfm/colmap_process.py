@@ -38,7 +38,7 @@ def reconstruct(request: Request) -> None:
     turntable = None
     if not request.matched:
         extract(request, camera_ids)
-        turntable = leave_out_still(request)
+        turntable = leave_out_still(request, partial(report, "still"))
         match(request, choose_pairs(request, partial(report, "pairs")))
     one_slant = turntable is not None and len(turntable["stations"]) == 1
     if one_slant:

@@ -8,19 +8,18 @@ import numpy as np
 import pycolmap
 
 from reconstruction.sfm.colmap import Request
-from reconstruction.sfm.turntable import Features, recognise_turntable
+from reconstruction.sfm.turntable import Features, Told, recognise_turntable
 
 
-def leave_out_still(request: Request) -> dict[str, Any] | None:
+def leave_out_still(request: Request, progress: Told) -> dict[str, Any] | None:
     """Takes a turntable's still background out of the database. What was found, for the model's record; None for a camera that moved."""
     longest = max(max(camera.width, camera.height) for camera in request.cameras)
     with pycolmap.Database.open(request.database) as database:
         ids = {image.name: image.image_id for image in database.read_all_images()}
         keypoints = [np.asarray(database.read_keypoints(ids[name])) for name in request.images]
         descriptors = [database.read_descriptors(ids[name]) for name in request.images]
-        found = recognise_turntable(
-            [_features(k, d) for k, d in zip(keypoints, descriptors, strict=True)], 0.5 + 0.002 * longest, request.seed
-        )
+        features = [_features(k, d) for k, d in zip(keypoints, descriptors, strict=True)]
+        found = recognise_turntable(features, 0.5 + 0.002 * longest, request.seed, progress)
         if found is None:
             return None
         database.clear_keypoints()

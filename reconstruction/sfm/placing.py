@@ -62,7 +62,7 @@ def place_photos(
 def _instead_of_features(model: Model, request: Request, photos: Sequence[Photo], board: TagBoard, progress: Progress) -> Placement:
     few = f"their features place {model.sizes[0] if model.sizes else 0} of {len(photos)} photos"
     try:
-        placement = _by_board(replace(request, matched=True), photos, board, progress)
+        placement = _by_board(replace(request, matched=True), photos, board, _part(progress, 1000, 1000))
     except CaptureError as error:
         raise CaptureError(f"{few}, and {error.what}", try_next=error.try_next) from error
     warning = _warning("cameras-from-board", f"{few}: the cameras come from the tag board instead")
@@ -72,14 +72,23 @@ def _instead_of_features(model: Model, request: Request, photos: Sequence[Photo]
 
 def _by_board(request: Request, photos: Sequence[Photo], board: TagBoard, progress: Progress) -> Placement:
     """The board's poses are kept; COLMAP adds the points that photos share."""
-    found = cameras_from_board(photos, request.cameras, request.camera_of, board, progress)
+    found = cameras_from_board(photos, request.cameras, request.camera_of, board, _part(progress, 0, 150))
     poses = [None if p is None else p.matrix[:3].reshape(-1).tolist() for p in found.cam_from_board]
     request = replace(request, cameras=board_requests(request.cameras, found), poses=poses)
-    model = run_colmap(request, progress)
+    model = run_colmap(request, _part(progress, 150, 1000))
     assert model.points is not None
     model = replace(model, points=with_corners(model.points, found, [row.image for row in model.registered]))
     told = {**_told(model, "board"), "board": {"error_px": round(found.error_px, 3), "lens_told": found.lens_told}}
     return Placement(model, request, told, _turntable_warnings(model) + _lens_warnings(found))
+
+
+def _part(progress: Progress, start: int, end: int) -> Progress:
+    """What counts from 0 to its own end, as the part of 1000 from `start` to `end`."""
+
+    def told(step: int, steps: int, message: str = "") -> None:
+        progress(start + (end - start) * step // max(1, steps), 1000, message)
+
+    return told
 
 
 def _told(model: Model, cameras_from: str) -> Quality:

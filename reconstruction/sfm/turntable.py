@@ -7,13 +7,16 @@ walk round the object has none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 from scipy.spatial import cKDTree
+
+Told = Callable[[int, int], None]
+"""Step and number of steps."""
 
 SAMPLED_PAIRS = 300
 STILL_PAIRS = 0.08  # of all pairs: with stations as large as `LEAST_STATION` at most, fewer belong to one
@@ -52,9 +55,9 @@ class Turntable:
         return 1 - float(sum(k.sum() for k in kept) / max(1, sum(len(k) for k in kept)))
 
 
-def recognise_turntable(photos: Sequence[Features], reach_px: float, seed: int) -> Turntable | None:
+def recognise_turntable(photos: Sequence[Features], reach_px: float, seed: int, progress: Told = lambda *_: None) -> Turntable | None:
     """None for a camera that moved. reach_px: two sightings of a still feature lie no further apart."""
-    stations = find_stations(photos, reach_px, seed)
+    stations = find_stations(photos, reach_px, seed, progress)
     if sum(map(len, stations)) < STATIONS_COVER * len(photos):
         return None
     moving = [np.ones(len(photo), bool) for photo in photos]
@@ -63,10 +66,11 @@ def recognise_turntable(photos: Sequence[Features], reach_px: float, seed: int) 
         for i in station:
             others = [j for j in rng.permutation(station) if j != i][:COMPARED]
             moving[i] = ~stands_still(photos[i], [photos[j] for j in others], reach_px)
+            progress(i + 1, len(photos))
     return Turntable(stations, moving)
 
 
-def find_stations(photos: Sequence[Features], reach_px: float, seed: int) -> list[list[int]]:
+def find_stations(photos: Sequence[Features], reach_px: float, seed: int, progress: Told = lambda *_: None) -> list[list[int]]:
     """Groups of photos taken from one place, `LEAST_STATION` or more each; none where hardly any two photos share still features."""
     count = len(photos)
     pairs = np.array([(i, j) for i in range(count) for j in range(i)])
@@ -80,6 +84,7 @@ def find_stations(photos: Sequence[Features], reach_px: float, seed: int) -> lis
         first, *others = left
         station = [first, *(j for j in others if still_share(photos[first], photos[j], reach_px) > STILL_SHARE)]
         left = [j for j in left if j not in station]
+        progress(0, count)
         if len(station) >= LEAST_STATION:
             stations.append(station)
     return stations
