@@ -40,9 +40,8 @@ POSE_ERROR = 0.001  # of the longest side: the most that the corners of a photo 
 class BoardCameras:
     """lenses: of each camera, None where too few photos tell of it. cam_from_board: of each photo, metres, None where not known.
 
-    sightings: those that the poses rest on.
-    error_px: RMS over all corners, at the size that tags are looked for in. lens_told: whether the
-    photos tell all of every lens (see `Calibration`).
+    sightings: those that the poses rest on. error_px: RMS over their corners, at the size that tags are looked for in. lens_told: whether
+    the photos tell all of every lens (see `Calibration`).
     """
 
     lenses: list[PhotoLens | None]
@@ -86,6 +85,8 @@ def cameras_from_board(
 
 @dataclass(frozen=True, eq=False)
 class Placed:
+    """A photo's pose, and how far off each corner of the sighting it rests on is."""
+
     cam_from_board: RigidTransform
     errors_px: Float[ndarray, "n"]
     sighting: Sighting

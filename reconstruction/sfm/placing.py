@@ -60,14 +60,16 @@ def place_photos(
 
 
 def _instead_of_features(model: Model, request: Request, photos: Sequence[Photo], board: TagBoard, progress: Progress) -> Placement:
-    few = f"their features place {model.sizes[0] if model.sizes else 0} of {len(photos)} photos"
+    few = f"the features place {model.sizes[0] if model.sizes else 0} of {len(photos)} photos"
     try:
         placement = _by_board(replace(request, matched=True), photos, board, _part(progress, 1000, 1000))
     except CaptureError as error:
         raise CaptureError(f"{few}, and {error.what}", try_next=error.try_next) from error
     warning = _warning("cameras-from-board", f"{few}: the cameras come from the tag board instead")
     found = replace(placement.model, turntable=model.turntable)
-    return Placement(found, placement.request, {**placement.told, **_told(found, "board")}, [warning, *placement.warnings])
+    return Placement(
+        found, placement.request, {**placement.told, **_told(found, "board")}, [warning, *_turntable_warnings(found), *placement.warnings]
+    )
 
 
 def _by_board(request: Request, photos: Sequence[Photo], board: TagBoard, progress: Progress) -> Placement:

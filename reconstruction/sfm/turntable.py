@@ -62,11 +62,11 @@ def recognise_turntable(photos: Sequence[Features], reach_px: float, seed: int, 
         return None
     moving = [np.ones(len(photo), bool) for photo in photos]
     rng = np.random.default_rng(seed)
-    for station in stations:
-        for i in station:
-            others = [j for j in rng.permutation(station) if j != i][:COMPARED]
-            moving[i] = ~stands_still(photos[i], [photos[j] for j in others], reach_px)
-            progress(i + 1, len(photos))
+    members = [(i, station) for station in stations for i in station]
+    for done, (i, own) in enumerate(members):
+        others = [j for j in rng.permutation(own) if j != i][:COMPARED]
+        moving[i] = ~stands_still(photos[i], [photos[j] for j in others], reach_px)
+        progress(done + 1, len(members))
     return Turntable(stations, moving)
 
 
