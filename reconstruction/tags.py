@@ -32,7 +32,7 @@ FAMILIES = {
 }
 _MAX_RESIDUAL_PX = 2.0
 # Layouts list a tag's corners as their own detector does: from any corner, either way round. Several tags tell which.
-_CORNER_ORDERS = [list(np.roll(way, -start)) for way in ([0, 1, 2, 3], [0, 3, 2, 1]) for start in range(4)]
+CORNER_ORDERS = [list(np.roll(way, -start)) for way in ([0, 1, 2, 3], [0, 3, 2, 1]) for start in range(4)]
 _EDGE_ERROR = 0.005  # of a tag's side: what print, light and the camera's tone curve add to every edge alike
 
 
@@ -148,7 +148,7 @@ def fit_board(tags: Tags, board: TagBoard) -> BoardFit:
     world = {tag: tags.corners[tag] for tag in shared}
     metres = {tag: np.array(board.corners_mm[tag]) / 1000 for tag in shared}
     side = float(np.median([np.linalg.norm(c[1] - c[0]) for c in metres.values()]))
-    for order in _CORNER_ORDERS:
+    for order in CORNER_ORDERS:
         metres = {tag: np.array(board.corners_mm[tag])[order] / 1000 for tag in shared}
         agreeing = _agreeing_tags(shared, world, metres, tolerance=0.1 * side)
         if len(agreeing) > max(1, len(shared) / 2) or len(shared) < 3:

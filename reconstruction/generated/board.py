@@ -69,3 +69,7 @@ class Board:
         """JSON: tag id -> four corners in mm."""
         doc = {"tag_size_mm": self.tag_mm, **{str(i): corners.tolist() for i, corners in self.corners_mm().items()}}
         path.write_text(json.dumps(doc))
+
+
+DISC_BOARD = Board(tag_mm=30.0, pitch_mm=42.0)
+"""Small enough to lie on the turntable."""

@@ -16,7 +16,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from reconstruction.capture import Box, TagBoard
-from reconstruction.generated.board import FAMILY
+from reconstruction.generated.board import DISC_BOARD, FAMILY, Board
 from reconstruction.generated.scene import Exposure, LensCamera
 from reconstruction.generated.shading import solid_color
 from reconstruction.generated.shapes import jug
@@ -29,7 +29,11 @@ from reconstruction.stage import Progress, silent
 
 @dataclass(frozen=True)
 class CaptureConfig:
-    """`photos` on a hand-held path for onboarding, `from_above` of them steep; `held_out` others for testing the poses."""
+    """`photos` on a hand-held path for onboarding, `from_above` of them steep; `held_out` others for testing the poses.
+
+    turntable_heights: instead of the walk, a camera on a tripod at so many heights while object and board turn on a disc; the room
+    stands still. plain: neither object nor room has any texture; only the board has.
+    """
 
     photos: int = 50
     from_above: int = 0
@@ -39,6 +43,8 @@ class CaptureConfig:
     seed: int = 7
     depth: bool = False
     workers: int = 2
+    turntable_heights: int = 0
+    plain: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,7 +132,7 @@ def render_capture(out: Path, config: CaptureConfig, progress: Progress = silent
     for name in ("photos", "heldout", "truth/masks", *(["depth"] if config.depth else [])):
         (out / name).mkdir(parents=True, exist_ok=True)
     mesh = obj or jug()
-    studio = Studio(mesh, config.seed)
+    studio = _make_studio(mesh, config)
     replace(mesh, colors=_vertex_colors(studio)).save(out / "truth" / "mesh.ply")
     studio.board.save(out / "board.json")
     camera, lens = make_camera(config.width, config.height)
@@ -161,10 +167,14 @@ _darkroom: _Darkroom
 def _open_studio(mesh: Mesh, config: CaptureConfig, out: Path) -> None:
     global _darkroom
     cv2.setNumThreads(1)
-    studio = Studio(mesh, config.seed)
-    _darkroom = _Darkroom(
-        studio, studio.path(config.photos, config.from_above), LensCamera.behind(*make_camera(config.width, config.height)), out, config
-    )
+    studio = _make_studio(mesh, config)
+    heights = config.turntable_heights
+    path = studio.turntable_path(config.photos, heights) if heights else studio.path(config.photos, config.from_above)
+    _darkroom = _Darkroom(studio, path, LensCamera.behind(*make_camera(config.width, config.height)), out, config)
+
+
+def _make_studio(mesh: Mesh, config: CaptureConfig) -> Studio:
+    return Studio(mesh, config.seed, plain=config.plain, board=DISC_BOARD if config.turntable_heights else Board())
 
 
 def _take(job: tuple[bool, int]) -> dict[str, Any]:

@@ -61,6 +61,19 @@ def box(size: Float[ndarray, "3"]) -> Mesh:
     return Mesh(corners, np.array(faces, np.int32))
 
 
+def disc(radius: float, height: float, sides: int = 96) -> Mesh:
+    """A flat cylinder standing on z = 0. Top and side have vertices of their own, so that shading has an edge; it has no bottom."""
+    angle = 2 * np.pi * np.arange(sides) / sides
+    rim = np.stack([radius * np.cos(angle), radius * np.sin(angle), np.full(sides, height)], 1)
+    low, middle = rim * (1, 1, 0), np.array([[0, 0, height]])
+    k, after = np.arange(sides), (np.arange(sides) + 1) % sides
+    top = np.stack([k, after, np.full(sides, sides)], 1)
+    side, bottom = k + sides + 1, k + 2 * sides + 1
+    side_after, bottom_after = after + sides + 1, after + 2 * sides + 1
+    faces = np.concatenate([top, np.stack([bottom, bottom_after, side], 1), np.stack([bottom_after, side_after, side], 1)])
+    return Mesh(np.concatenate([rim, middle, rim, low]), faces.astype(np.int32))
+
+
 def polygonize(distance: Field, lower: Float[ndarray, "3"], upper: Float[ndarray, "3"], spacing: float) -> Mesh:
     """The zero level of `distance` (negative inside) by marching cubes on a regular grid."""
     axes = [np.arange(low, high + spacing, spacing) for low, high in zip(lower, upper, strict=True)]

@@ -12,12 +12,13 @@ from scipy.spatial.transform import Rotation
 
 from reconstruction.generated.board import Board
 from reconstruction.generated.scene import LensCamera, Light, Scene, Thing
-from reconstruction.generated.shapes import box, pebble
-from reconstruction.generated.texture import make_texture
+from reconstruction.generated.shapes import box, disc, pebble
+from reconstruction.generated.texture import Texture, make_texture, plain_texture
 from reconstruction.rasterizers.cpu import CpuRasterizer
 from reconstruction.scene import Camera, Lens, Mesh, RigidTransform
 from reconstruction.scene.transforms import look_at
 
+DISC_M = 0.03  # thickness of the turntable
 ROOMY_M = 0.25  # objects larger than this are photographed from farther away
 OBJECT = 0  # its place among the scene's things
 UP = np.array([0.0, 0.0, 1.0])
@@ -25,12 +26,16 @@ UP = np.array([0.0, 0.0, 1.0])
 
 @dataclass(frozen=True, eq=False)
 class Arrangement:
-    """What stands where on which table. Compared by identity: shots of one arrangement share its scene."""
+    """What stands where on which table. Compared by identity: shots of one arrangement share its scene.
+
+    turned_deg: on a turntable that has turned so far. The world stays with its disc, so that the room turns the other way.
+    """
 
     world_from_obj: RigidTransform
     distractors: tuple[RigidTransform, ...]
     table_seed: int
     with_board: bool = True
+    turned_deg: float | None = None
 
 
 @dataclass(frozen=True)
@@ -63,9 +68,10 @@ def standing(mesh: Mesh, x: float, y: float, yaw_deg: float) -> RigidTransform:
 class Studio:
     """Makes scenes and plans shots; everything follows from the seed."""
 
-    def __init__(self, obj: Mesh, seed: int) -> None:
-        self.obj, self.seed, self.board = obj, seed, Board()
-        self.object_texture = make_texture(seed, patch_m=0.030, mark_m=0.017, contrast=0.55, saturation=0.75)
+    def __init__(self, obj: Mesh, seed: int, *, plain: bool = False, board: Board = Board()) -> None:
+        self.obj, self.seed, self.plain, self.board = obj, seed, plain, board
+        painted = make_texture(seed, patch_m=0.030, mark_m=0.017, contrast=0.55, saturation=0.75)
+        self.object_texture = plain_texture(0.16) if plain else painted
         self.sheet = self.board.print(seed)
         self.distractors = [pebble(seed + 1, np.array([0.09, 0.07, 0.065])), box(np.array([0.07, 0.055, 0.085]))]
         self.rest = standing(obj, 0.012, -0.009, 25.0)
@@ -75,11 +81,19 @@ class Studio:
     def scene(self, arrangement: Arrangement) -> Scene:
         if self._latest is None or self._latest[0] is not arrangement:
             things = [Thing(self.obj, arrangement.world_from_obj, self.object_texture)]
-            for k, (mesh, pose) in enumerate(zip(self.distractors, arrangement.distractors, strict=True)):
+            for k, (mesh, pose) in enumerate(zip(self.distractors, arrangement.distractors, strict=False)):
                 things.append(Thing(mesh, pose, make_texture(self.seed + 20 + k, 0.025, 0.015)))
-            things += clutter(arrangement.table_seed) + room(arrangement.table_seed)
+            things += self._surroundings(arrangement)
             self._latest = arrangement, Scene(things, self.board, self.sheet if arrangement.with_board else None)
         return self._latest[1]
+
+    def _surroundings(self, arrangement: Arrangement) -> list[Thing]:
+        seed, grey = arrangement.table_seed, plain_texture(0.5)
+        table, walls, top = (grey, plain_texture(0.35), grey) if self.plain else (wood(seed), wallpaper(seed), felt(seed))
+        still = ([] if self.plain else clutter(seed)) + room(table, walls)
+        if arrangement.turned_deg is None:
+            return still
+        return [turntable(top)] + [turned(thing, arrangement.turned_deg) for thing in still]
 
     def path(self, count: int, from_above: int = 0) -> list[Shot]:
         """A hand-held walk: rings, low to high, each all round, with wobble in height, distance, aim and roll.
@@ -94,7 +108,7 @@ class Studio:
         if from_above:
             heights, rings = (*heights, (70, 80, 0.42)), [*rings, np.arange(level, count)]
         places = (standing(self.distractors[0], 0.17, 0.16, 40.0), standing(self.distractors[1], -0.17, -0.17, 15.0))
-        arrangement = Arrangement(self.rest, places, self.seed + 100)
+        arrangement = Arrangement(self.rest, () if self.plain else places, self.seed + 100)
         light = lamp(35.0, 52.0)
         shots = []
         for ring, (low, high, near) in zip(rings, heights, strict=True):
@@ -107,6 +121,20 @@ class Studio:
                 target = self.rest.translation + rng.normal(0, 0.014, 3)
                 pose = orbit(target, azimuth, max(9.0, elevation), distance, rng.normal(0, 4))
                 shots.append(Shot(f"photo_{index:03d}", arrangement, pose, light))
+        return shots
+
+    def turntable_path(self, count: int, heights: int) -> list[Shot]:
+        """The camera on a tripod at a few heights in turn; the disc turns all round at each."""
+        shots = []
+        for height, members in enumerate(np.array_split(np.arange(count), heights)):
+            elevation = 26.0 if heights == 1 else 18 + 36 * height / (heights - 1)
+            cam_from_room = orbit(np.array([0.0, 0.01, 0.05]), 200.0, elevation, self.farther * (0.62 - 0.03 * height), 1.5)
+            for k, index in enumerate(members):
+                turn = 360 * k / len(members) + 5 * height
+                room_from_world = RigidTransform(Rotation.from_euler("z", turn, degrees=True).as_matrix())
+                light = lamp(35.0 - turn, 52.0)
+                arrangement = Arrangement(self.rest, (), self.seed + 100, turned_deg=turn)
+                shots.append(Shot(f"photo_{index:03d}", arrangement, cam_from_room @ room_from_world, light))
         return shots
 
     def held_out(self, index: int, camera: LensCamera) -> Shot:
@@ -171,11 +199,33 @@ def clutter(seed: int) -> list[Thing]:
     return things
 
 
-def room(seed: int) -> list[Thing]:
+def room(table_texture: Texture, wall_texture: Texture) -> list[Thing]:
     table, walls = box(np.array([2.1, 1.95, 0.04])), box(np.array([4.4, 4.0, 2.7]))
-    wood = make_texture(seed + 60, 0.22, 0.05, contrast=0.75, saturation=0.16, brightness=0.26, spread=0.3)
-    paper = make_texture(seed + 61, 0.5, 0.22, contrast=0.6, saturation=0.2, spread=0.4)
     return [
-        Thing(table, RigidTransform(translation=np.array([0, 0, -0.04])), wood),
-        Thing(walls, RigidTransform(translation=np.array([0.2, 0.1, -0.75])), paper, wall=True),
+        Thing(table, RigidTransform(translation=np.array([0, 0, -0.04])), table_texture),
+        Thing(walls, RigidTransform(translation=np.array([0.2, 0.1, -0.75])), wall_texture, wall=True),
     ]
+
+
+def wood(seed: int) -> Texture:
+    return make_texture(seed + 60, 0.22, 0.05, contrast=0.75, saturation=0.16, brightness=0.26, spread=0.3)
+
+
+def wallpaper(seed: int) -> Texture:
+    return make_texture(seed + 61, 0.5, 0.22, contrast=0.6, saturation=0.2, spread=0.4)
+
+
+def felt(seed: int) -> Texture:
+    return make_texture(seed + 70, 0.05, 0.02, saturation=0.3)
+
+
+def turntable(texture: Texture) -> Thing:
+    """A disc whose top is z = 0; it lifts what stands on it off the table."""
+    return Thing(disc(0.25, DISC_M), RigidTransform(translation=np.array([0, 0, -DISC_M])), texture)
+
+
+def turned(thing: Thing, turned_deg: float) -> Thing:
+    """A thing of the room below the turntable, in the frame of its disc."""
+    world_from_room = RigidTransform(Rotation.from_euler("z", -turned_deg, degrees=True).as_matrix(), np.zeros(3))
+    lower = RigidTransform(translation=np.array([0, 0, -DISC_M]))
+    return replace(thing, world_from_thing=world_from_room @ lower @ thing.world_from_thing)

@@ -39,3 +39,8 @@ def make_texture(
     wheel = 0.5 + 0.5 * np.cos(2 * np.pi * (hue[:, None] + np.array([0, 1 / 3, 2 / 3])))
     palette = value[:, None] * (1 - saturation + saturation * wheel * 1.6)
     return Texture(seed, patch_m, mark_m, contrast, palette.clip(0.02, 0.95))
+
+
+def plain_texture(grey: float) -> Texture:
+    """One even grey (share of the light given back): nothing for features to hold on to."""
+    return Texture(0, 100.0, 100.0, 0.0, np.full((6, 3), grey))

@@ -46,7 +46,7 @@ class Region:
         It holds all that `box` frames in `view`, since thin parts may have no points of their own. margin: of the points' extent.
         size: the framed thing's longer side, 0 where that is not known.
         """
-        rotation = _upright(plane.up, view)
+        rotation = upright(plane.up, view)
         local = cluster @ rotation.T
         low, high = np.percentile(local, 1, axis=0), np.percentile(local, 99, axis=0)
         top = high[2] - plane.offset
@@ -100,7 +100,7 @@ class Region:
         )
 
 
-def _upright(up: Float[ndarray, "3"], view: View) -> Float[ndarray, "3 3"]:
+def upright(up: Float[ndarray, "3"], view: View) -> Float[ndarray, "3 3"]:
     """Turns `up` to z, and the image axis of the view that is more level to x."""
     axes = view.cam_from_world.rotation[:2]
     across = axes[np.abs(axes @ up).argmin()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -13,6 +14,7 @@ from numpy import ndarray
 from reconstruction.capture import Box, Capture, Prompt, SingleTag, TagBoard
 from reconstruction.errors import PromptError
 from reconstruction.locate.cluster import cluster_around, largest_cluster, spacing
+from reconstruction.locate.framed import region_under_box
 from reconstruction.locate.region import Region
 from reconstruction.locate.spread import require_spread
 from reconstruction.locate.support import SupportPlane, camera_centres, looked_at, plane_from_points, plane_from_tags
@@ -29,13 +31,14 @@ class LocateConfig:
     """Lengths are shares of the object's rough size (with a prompt), else of the cameras' distance.
 
     `linkage`: points closer than this belong together. `min_height`: what lies lower is table. `margin`: the region
-    reaches beyond the points found by this much.
+    reaches beyond the points found by this much. `sparse_points`: with fewer on the object, box and tags are trusted more.
     """
 
     linkage: float = 0.13
     min_height: float = 0.03
     margin: float = 0.3
     min_points: int = 12
+    sparse_points: int = 30
     seed: int = 0
 
 
@@ -155,23 +158,45 @@ def find_support(
     return plane_from_points(points.xyz, views, config.seed), tags
 
 
+def find_region(
+    views: Sequence[View], points: Float[ndarray, "n 3"], plane: SupportPlane, prompt: Prompt | None, config: LocateConfig
+) -> tuple[Region, list[dict[str, Any]]]:
+    """The region, and a warning where too few points lie on the object, so that it is told by the box and the tags' plane alone."""
+    boxed = prompt is not None and prompt.box is not None and plane.source == "tags"
+    try:
+        region = locate_object(views, points, plane, prompt, config)
+    except PromptError:
+        if not boxed:
+            raise
+    else:
+        if not boxed or len(region.points) >= config.sparse_points:
+            return region, []
+    assert prompt is not None
+    assert prompt.box is not None
+    view = next(v for v in views if v.name == prompt.photo)
+    message = f"hardly any scene points lie on the object: its place is told by the box in {view.name} and the tags' plane alone"
+    warning = {"code": "region-from-box", "photo": view.name, "message": message}
+    return region_under_box(view, prompt.box, plane, config.margin), [warning]
+
+
 def run(config: LocateConfig, context: StageContext) -> Quality:
     workspace = context.workspace
     capture, views = Capture.load(workspace.capture), load_views(workspace.sfm_views)
     points = SparsePoints.load(workspace.sfm_points)
     prompt = undistort_prompt(capture.prompt, views, load_lenses(workspace.sfm_lens))
     plane, tags = find_support(views, capture, points, config, context)
-    region = locate_object(views, points.xyz, plane, prompt, config)
+    region, warnings = find_region(views, points.xyz, plane, prompt, config)
     spread = require_spread(region.centre_world, views)
     tags.save(context.out / workspace.tags.name)
     (context.out / workspace.region.name).write_text(json.dumps(region.to_json()))
     return {
-        "points_on_object": len(region.points),
+        "points_on_object": 0 if warnings else len(region.points),
         "tags": len(tags.corners),
         "tag_residual_px": round(tags.residual_px, 3),
         "plane": region.plane_source,
         "spread_deg": round(spread, 1),
+        "warnings": warnings,
     }
 
 
-LOCATE: Stage[LocateConfig] = Stage("locate", 3, ("capture", "sfm"), run)
+LOCATE: Stage[LocateConfig] = Stage("locate", 4, ("capture", "sfm"), run)

@@ -15,9 +15,10 @@ from reconstruction.sfm.sparse import SparsePoints
 from reconstruction.stage import Progress
 
 # Share of the time that each phase ends at, on photos matched in sequence.
-_PHASE_ENDS = {"features": 0.40, "pairs": 0.42, "matches": 0.75, "mapping": 1.0}
+_PHASE_ENDS = {"features": 0.40, "still": 0.41, "pairs": 0.42, "matches": 0.75, "mapping": 1.0}
 _PHASE_TEXTS = {
     "features": "finding features",
+    "still": "telling what turns from what stands still",
     "pairs": "choosing pairs",
     "matches": "matching photos",
     "mapping": "placing cameras",
@@ -44,6 +45,7 @@ class Request:
     """`folder/photos` holds `images`, `images[i]` taken by `cameras[camera_of[i]]`. `poses[i]`: 3x4 cam_from_world, to be kept.
 
     `focal_starts`: focal length over the longest side, tried in turn for cameras whose focal length nobody knows.
+    `matched`: the folder holds the features and matches of these photos from a run before; only the cameras are new.
     """
 
     folder: str
@@ -58,6 +60,7 @@ class Request:
     threads: int
     seed: int
     poses: list[list[float] | None] | None = None
+    matched: bool = False
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self)))
@@ -90,6 +93,8 @@ class Model:
     """The largest model COLMAP found. `camera_params[i]` belong to `Request.cameras[i]`; `points.view_index` indexes `registered`.
 
     groups: indices into `Request.images` of every model's photos, largest first. partners: for each image, how many others match it.
+    turntable: where one was recognised, the photos at each place of the camera ("stations"), the share of the features that stood
+    still and was left out ("still"), and how many a photo has left ("features_left").
     """
 
     sizes: list[int]
@@ -99,6 +104,7 @@ class Model:
     registered: list[Registered] = field(default_factory=list)
     reprojection_error_px: float = 0.0
     points: SparsePoints | None = None
+    turntable: dict[str, Any] | None = None
 
     @classmethod
     def load(cls, folder: Path) -> Model:

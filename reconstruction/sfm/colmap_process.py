@@ -1,6 +1,6 @@
 """COLMAP in a process of its own: `python -m reconstruction.sfm.colmap_process REQUEST_JSON`.
 
-Only it and `pairs` import pycolmap, because COLMAP aborts the whole process on some inputs, and shares native libraries with
+Only it, `pairs` and `features` import pycolmap, because COLMAP aborts the whole process on some inputs, and shares native libraries with
 OpenCV that don't get along. Reads a request, prints progress as JSON lines on stdout, writes `model.json` and `points.npz`
 into the request's folder. `reconstruction.sfm.colmap` is the other side of the pipe.
 """
@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pycolmap
 
-from reconstruction.sfm.colmap import Request
+from reconstruction.sfm.colmap import CameraRequest, Request
+from reconstruction.sfm.features import leave_out_still
 from reconstruction.sfm.pairs import choose_pairs
 from reconstruction.sfm.sparse import SparsePoints
 
@@ -32,28 +35,56 @@ def report(phase: str, step: int, steps: int) -> None:
 def reconstruct(request: Request) -> None:
     """Features, matches, then mapping (or triangulation where the poses are given)."""
     pycolmap.set_random_seed(request.seed)
-    camera_ids = create_database(request)
-    extract(request, camera_ids)
-    match(request, choose_pairs(request, partial(report, "pairs")))
+    camera_ids = replace_cameras(request) if request.matched else create_database(request)
+    turntable = None
+    if not request.matched:
+        extract(request, camera_ids)
+        turntable = leave_out_still(request, partial(report, "still"))
+        match(request, choose_pairs(request, partial(report, "pairs")))
+    one_slant = turntable is not None and len(turntable["stations"]) == 1
+    if one_slant:
+        square_pixels(request, camera_ids)
     models = triangulate(request, camera_ids) if request.poses else map_with_some_focal(request, camera_ids)
-    if models and not request.poses and not all(camera.calibrated for camera in request.cameras):
+    if models and not request.poses and not one_slant and not all(camera.calibrated for camera in request.cameras):
         refine_principal_point(models[0], request)
-    save_models(request, models, camera_ids)
+    save_models(request, models, camera_ids, turntable)
 
 
 def create_database(request: Request) -> list[int]:
     """Returns the database's id of each camera."""
     request.database.unlink(missing_ok=True)
     with pycolmap.Database.open(request.database) as database:
-        ids = []
-        for wanted in request.cameras:
-            camera = pycolmap.Camera(model=wanted.model, width=wanted.width, height=wanted.height, params=wanted.params)
-            camera.has_prior_focal_length = wanted.focal_known
-            ids.append(database.write_camera(camera))
+        ids = [database.write_camera(_camera(wanted)) for wanted in request.cameras]
         # The extractor's threads would number the images as they finish, and the model would depend on that.
         for name, camera in zip(request.images, request.camera_of, strict=True):
             database.write_image(pycolmap.Image(name=name, camera_id=ids[camera]))
     return ids
+
+
+def replace_cameras(request: Request) -> list[int]:
+    """As `create_database`, of a database that holds features and matches already."""
+    with pycolmap.Database.open(request.database) as database:
+        ids = sorted(camera.camera_id for camera in database.read_all_cameras())
+        for camera_id, wanted in zip(ids, request.cameras, strict=True):
+            database.update_camera(_camera(wanted, camera_id))
+    return ids
+
+
+def _camera(wanted: CameraRequest, camera_id: int | None = None) -> pycolmap.Camera:
+    camera = pycolmap.Camera(model=wanted.model, width=wanted.width, height=wanted.height, params=wanted.params)
+    camera.has_prior_focal_length = wanted.focal_known
+    if camera_id is not None:
+        camera.camera_id = camera_id
+    return camera
+
+
+def _opencv_params(camera: pycolmap.Camera) -> list[float]:
+    """In the order of COLMAP's OPENCV model."""
+    params = list(map(float, camera.params))
+    if camera.model == pycolmap.CameraModelId.RADIAL:
+        f, cx, cy, k1, k2 = params
+        return [f, f, cx, cy, k1, k2, 0.0, 0.0]
+    return params
 
 
 def extract(request: Request, camera_ids: list[int]) -> None:
@@ -100,6 +131,15 @@ def mapper_options(request: Request) -> pycolmap.IncrementalPipelineOptions:
     return options
 
 
+def square_pixels(request: Request, camera_ids: list[int]) -> None:
+    """One focal length, the principal point in the middle: turning about one axis tells no more (Armstrong et al., ECCV 1996)."""
+    with pycolmap.Database.open(request.database) as database:
+        for camera_id, wanted in zip(camera_ids, request.cameras, strict=True):
+            if not wanted.calibrated:
+                fx, _, cx, cy, k1, k2, *_ = wanted.params
+                database.update_camera(_camera(replace(wanted, model="RADIAL", params=[fx, cx, cy, k1, k2]), camera_id))
+
+
 def map_with_some_focal(request: Request, camera_ids: list[int]) -> list[pycolmap.Reconstruction]:
     """Maps from each start value of the focal length in turn until nearly all photos register; the best try's models."""
     guessed = [i for i, camera in zip(camera_ids, request.cameras, strict=True) if not camera.focal_known]
@@ -108,7 +148,8 @@ def map_with_some_focal(request: Request, camera_ids: list[int]) -> list[pycolma
         with pycolmap.Database.open(request.database) as database:
             for camera_id in guessed:
                 camera = database.read_camera(camera_id)
-                camera.focal_length_x = camera.focal_length_y = start * max(camera.width, camera.height)
+                for index in camera.focal_length_idxs():
+                    camera.params[index] = start * max(camera.width, camera.height)
                 database.update_camera(camera)
         models = map_incrementally(request)
         best = max(best, models, key=lambda found: found[0].num_reg_images() if found else 0)
@@ -163,18 +204,18 @@ def triangulate(request: Request, camera_ids: list[int]) -> list[pycolmap.Recons
     return [pycolmap.triangulate_points(known, request.database, request.photos, out, options=mapper_options(request))]
 
 
-def save_models(request: Request, models: list[pycolmap.Reconstruction], camera_ids: list[int]) -> None:
+def save_models(request: Request, models: list[pycolmap.Reconstruction], camera_ids: list[int], turntable: dict[str, Any] | None) -> None:
     """model.json: cameras, images and numbers of the largest model; points.npz: its points and who saw them."""
     folder = Path(request.folder)
     index_of = {name: i for i, name in enumerate(request.images)}
     partners = count_partners(request, index_of)
     if not models:
-        (folder / "model.json").write_text(json.dumps({"sizes": [], "partners": partners}))
+        (folder / "model.json").write_text(json.dumps({"sizes": [], "partners": partners, "turntable": turntable}))
         return
     model = models[0]
     images = sorted((model.images[i] for i in model.reg_image_ids()), key=lambda image: index_of[image.name])
     params = [
-        list(map(float, model.cameras[i].params)) if i in model.cameras else camera.params
+        _opencv_params(model.cameras[i]) if i in model.cameras else camera.params
         for i, camera in zip(camera_ids, request.cameras, strict=True)
     ]
     registered = [
@@ -192,6 +233,7 @@ def save_models(request: Request, models: list[pycolmap.Reconstruction], camera_
         "camera_params": params,
         "registered": registered,
         "reprojection_error_px": model.compute_mean_reprojection_error(),
+        "turntable": turntable,
     }
     (folder / "model.json").write_text(json.dumps(document))
     save_points(folder / "points.npz", model, {image.image_id: k for k, image in enumerate(images)})

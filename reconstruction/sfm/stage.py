@@ -18,9 +18,10 @@ from reconstruction.scene.images import list_photos, read_photo, write_photo
 from reconstruction.scene.view import save_views
 from reconstruction.sfm.advice import too_few_registered
 from reconstruction.sfm.cameras import given_poses, photo_lens, start_cameras
-from reconstruction.sfm.colmap import Model, Request, run_colmap
+from reconstruction.sfm.colmap import Model, Request
 from reconstruction.sfm.lenses import PhotoLens, save_lenses
 from reconstruction.sfm.photos import Photo, choose_matching, colmap_name, prepare_photos, shrunk_size
+from reconstruction.sfm.placing import place_photos
 from reconstruction.sfm.sparse import SparsePoints
 from reconstruction.stage import Progress, Quality, Stage, StageContext, silent
 from reconstruction.verdicts import PhotoFacts, find_flaws, judge_photos, photo_warnings, save_rows
@@ -32,6 +33,7 @@ class SfmConfig:
 
     `matching`: auto, exhaustive (every pair), sequential (a video, or photos taken in order), similar (partners are guessed
     from a few features). `focal_starts`: focal length over the longest side, tried in order where EXIF says nothing.
+    `cameras_from`: features, board (the layout that the scale comes from), or auto: the board where features place too few photos.
     """
 
     feature_px: int = 1280
@@ -44,6 +46,7 @@ class SfmConfig:
     focal_starts: tuple[float, ...] = (0.75, 0.5, 1.2)
     min_photos: int = 8
     min_registered: float = 0.5
+    cameras_from: str = "auto"
     threads: int = -1
     seed: int = 0
 
@@ -89,13 +92,20 @@ def estimate_cameras(photos: Sequence[Path], capture: Capture, config: SfmConfig
         seed=config.seed,
         poses=given_poses(prepared, capture.cameras),
     )
-    model = run_colmap(request, progress)
+    placement = place_photos(request, prepared, capture.scale, config.cameras_from, enough_photos(len(prepared), config), progress)
+    model = placement.model
     placed = {row.image for row in model.registered}
     facts = [replace(f, registered=i in placed, partners=n) for i, (f, n) in enumerate(zip(facts, model.partners, strict=True))]
     save_rows(scratch / "photos.json", facts)
-    if len(placed) < max(3, config.min_registered * len(facts)):
+    if len(placed) < enough_photos(len(facts), config):
         raise too_few_registered(model, facts)
-    return collect(model, prepared, facts, request, config)
+    result = collect(model, prepared, facts, placement.request, config)
+    return replace(result, quality=placement.tell(result.quality))
+
+
+def enough_photos(photos: int, config: SfmConfig) -> float:
+    """So many must be registered."""
+    return max(3, config.min_registered * photos)
 
 
 def collect(model: Model, photos: Sequence[Photo], facts: list[PhotoFacts], request: Request, config: SfmConfig) -> SfmResult:
@@ -155,4 +165,4 @@ def run(config: SfmConfig, context: StageContext) -> Quality:
     return result.quality
 
 
-SFM: Stage[SfmConfig] = Stage("sfm", 3, ("capture",), run)
+SFM: Stage[SfmConfig] = Stage("sfm", 4, ("capture",), run)

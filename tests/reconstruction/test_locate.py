@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from reconstruction.capture import Capture, Prompt
 from reconstruction.errors import CaptureError, PromptError
 from reconstruction.locate.cluster import cluster_around
 from reconstruction.locate.region import Region
-from reconstruction.locate.stage import LOCATE, LocateConfig, locate_object, undistort_prompt
+from reconstruction.locate.stage import LOCATE, LocateConfig, find_region, locate_object, undistort_prompt
 from reconstruction.locate.support import SupportPlane, looked_at, plane_from_points
 from reconstruction.scene import Camera, Lens, View
 from reconstruction.scene.transforms import look_at
@@ -124,6 +124,25 @@ def test_the_region_holds_what_the_box_frames_though_it_has_no_points(table: Tab
         at_edge = middle + right * ((side - view.project(middle[None])[0, 0]) / view.camera.fx * depth)
         assert region.lower[0] < region.region_from_world.apply(at_edge)[0] < region.upper[0]
     assert region.region_from_world.rotation[0] @ right > 0.9
+
+
+@pytest.mark.parametrize("which", ["left", "right"])
+def test_box_and_tags_hold_an_object_without_points_of_its_own(table: Table, which: str) -> None:
+    thing, ground = getattr(table, which), table.points[480:1980]
+    for view in table.views[::3]:
+        prompt = Prompt(view.name, box=_box_around(view, thing))
+        region, (warning,) = find_region(table.views, ground, table.plane, prompt, LocateConfig())
+        assert (warning["code"], warning["photo"]) == ("region-from-box", view.name)
+        assert _holds(region, thing) > 0.99
+        assert ((region.upper - region.lower) < 4 * np.ptp(thing, axis=0).max()).all(), "generous, but no room for the whole table"
+        framed = region.prompt(view)
+        assert framed is not None
+        assert framed.box[0] < prompt.box[0]
+    seen, warnings = find_region(table.views, table.points, table.plane, prompt, LocateConfig())
+    assert warnings == []
+    assert len(seen.points) > 30
+    with pytest.raises(PromptError, match="above the table"):
+        find_region(table.views, ground, replace(table.plane, source="points"), prompt, LocateConfig())
 
 
 def test_every_photo_gets_a_prompt(table: Table) -> None:

@@ -1,0 +1,57 @@
+"""Where a thing without texture is: a box in one photo and the plane that it stands on, no points of its own needed."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from reconstruction.capture import Box
+from reconstruction.errors import PromptError
+from reconstruction.locate.region import Region, upright
+from reconstruction.locate.support import SupportPlane
+from reconstruction.scene import RigidTransform, View
+
+DEEPEST = 1.5  # a thing is taken to reach at most so many of its widths away from the viewer
+SAMPLES = 64
+
+
+def region_under_box(view: View, box: Box, plane: SupportPlane, margin: float) -> Region:
+    """Where the box's lower edge meets the plane the thing begins; the ray of its upper edge bounds depth and height.
+
+    `points` are not the thing's own: they sample the ellipsoid inside the region, as a first guess of its shape. Raises PromptError
+    where the box does not stand on the plane.
+    """
+    x0, y0, x1, y1 = box
+    low, high = _direction(view, (x0 + x1) / 2, y1), _direction(view, (x0 + x1) / 2, y0)
+    eye = view.centre_world
+    height = float(plane.height(eye))
+    if low @ plane.up > -1e-6:
+        raise PromptError(f"the box in {view.name} does not stand on the table", try_next="draw it around the whole object, foot included")
+    foot = eye - low * height / (low @ plane.up)
+    forward = low - (low @ plane.up) * plane.up
+    forward /= np.linalg.norm(forward)
+    away = float((foot - eye) @ forward)
+    width = (x1 - x0) / view.camera.fx * float(view.cam_from_world.apply(foot)[2])
+    last = float((eye - high * height / (high @ plane.up) - foot) @ forward) if high @ plane.up < -1e-6 else np.inf
+    deep = max(0.3 * width, min(last, DEEPEST * width))
+    tall = height + float(high @ plane.up) * away / float(high @ forward)
+    middle = foot + deep / 2 * forward
+    rotation = upright(plane.up, view)
+    half = (1 + margin) * np.where(np.abs(rotation[:2] @ forward) > 0.5, deep, width * (1 + deep / away)) / 2
+    lower, upper = np.array([*-half, 0.0]), np.array([*half, (1 + margin) * tall])
+    region_from_world = RigidTransform(rotation, -rotation @ middle)
+    return Region(region_from_world, lower, upper, region_from_world.inverse().apply(_ellipsoid(lower, upper)), plane.source)
+
+
+def _direction(view: View, column: float, row: float) -> Float[ndarray, "3"]:
+    ray = view.camera.unproject(np.array([[column, row]]), np.ones(1))
+    return np.asarray(view.cam_from_world.inverse().rotate(ray)[0])
+
+
+def _ellipsoid(lower: Float[ndarray, "3"], upper: Float[ndarray, "3"]) -> Float[ndarray, "n 3"]:
+    """Evenly spread over the ellipsoid inside the box (a Fibonacci spiral)."""
+    k = np.arange(SAMPLES) + 0.5
+    z, turn = 1 - 2 * k / SAMPLES, np.pi * (1 + np.sqrt(5)) * k
+    ring = np.sqrt(1 - z**2)
+    return (lower + upper) / 2 + np.stack([ring * np.cos(turn), ring * np.sin(turn), z], 1) * (upper - lower) / 2 * 0.9
