@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,6 +57,7 @@ def onboard(
     cameras: Annotated[Path | None, typer.Option(metavar="FILE", help="Known intrinsics, JSON.")] = None,
     separate_cameras: Annotated[bool, typer.Option("--separate-cameras", help="Zoom or lens differ from photo to photo.")] = False,
     sam_checkpoint: Annotated[Path | None, typer.Option(metavar="FILE", help="Mask with Segment Anything.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after this stage, such as scale before a join.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished stage.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -82,13 +84,47 @@ def onboard(
             shared_camera=not separate_cameras,
         )
         changes = {"masks": {"masker": "sam", "sam_checkpoint": str(sam_checkpoint.resolve())}} if sam_checkpoint else {}
+        load(target).up_to(until)  # a stage that is not there is said before anything is copied
         prepare(photos, out, request, masks=masks, depth=depth, resume=resume)
         with JsonLines() if as_json else Bars(_err) as report:
-            run_pipeline(out, Recipe(profile, changes, target), report)
-        if as_json:
-            print(json.dumps({"out": str(out), "report": str(out / "report.json")}))
-        else:
-            _err.print(f"[green]done[/]: {out}/mesh.glb, {out}/report.json. Next: snap6d estimate {out} IMAGE --K fx,fy,cx,cy")
+            run_pipeline(out, Recipe(profile, changes, target), report, until=until)
+        _say_done(out, until, as_json)
+
+
+def _say_done(out: Path, until: str | None, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"out": str(out), "report": str(out / "report.json")}))
+    elif until:
+        _err.print(f"[green]done[/] up to {until}: {out}/report.json. Next: go on by --resume, or snap6d join {out} OTHER --out WHOLE")
+    else:
+        _err.print(f"[green]done[/]: {out}/mesh.glb, {out}/report.json. Next: snap6d estimate {out} IMAGE --K fx,fy,cx,cy")
+
+
+@app.command()
+def join(
+    first: Annotated[Path, typer.Argument(help="An object's folder, onboarded at least up to the scale. Its frame is kept.")],
+    second: Annotated[Path, typer.Argument(help="Another capture of the same object, turned over.")],
+    out: Annotated[Path, typer.Option(help="The whole object's folder, to be made.")],
+    profile: Annotated[str, typer.Option(help="preview (minutes), standard, or full (wants a GPU).")] = "standard",
+    until: Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after this stage, such as surface.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished stage.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Two captures of one object, turned over between them -> one object that has a bottom."""
+    with _taught_errors(as_json):
+        from workers.console import Bars, JsonLines
+        from workers.joining import RECIPE, prepare_join
+        from workers.pipeline import load
+        from workers.runner import run_pipeline
+
+        pipeline = load(RECIPE.pipeline)
+        if profile not in pipeline.profile_names:
+            raise InputError(f"there is no profile {profile!r}", try_next=f"choose one of {', '.join(pipeline.profile_names)}")
+        pipeline.up_to(until)
+        prepare_join(first, second, out, resume=resume)
+        with JsonLines() if as_json else Bars(_err) as report:
+            run_pipeline(out, replace(RECIPE, profile=profile), report, until=until)
+        _say_done(out, until, as_json)
 
 
 @app.command()

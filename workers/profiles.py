@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from reconstruction.joining.join import JoinConfig
 from reconstruction.locate.stage import LocateConfig
 from reconstruction.masks.stage import MaskConfig
 from reconstruction.scale import ScaleConfig
@@ -25,6 +26,7 @@ class Profile:
     sfm: SfmConfig = field(default_factory=SfmConfig)
     locate: LocateConfig = field(default_factory=LocateConfig)
     masks: MaskConfig = field(default_factory=MaskConfig)
+    join: JoinConfig = field(default_factory=JoinConfig)
     scale: ScaleConfig = field(default_factory=ScaleConfig)
     surface: SurfaceConfig = field(default_factory=SurfaceConfig)
     synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)

@@ -20,7 +20,7 @@ from reconstruction.generated.board import FAMILY
 from reconstruction.generated.scene import Exposure, LensCamera
 from reconstruction.generated.shading import solid_color
 from reconstruction.generated.shapes import jug
-from reconstruction.generated.studio import OBJECT, Shot, Studio, make_camera
+from reconstruction.generated.studio import OBJECT, UPRIGHT, Shot, Studio, Turn, make_camera
 from reconstruction.rasterizers.cpu import CpuRasterizer
 from reconstruction.scene import Camera, Lens, Mesh, RigidTransform, View
 from reconstruction.scene.images import read_mask, read_photo, write_depth, write_mask, write_photo
@@ -29,7 +29,11 @@ from reconstruction.stage import Progress, silent
 
 @dataclass(frozen=True)
 class CaptureConfig:
-    """`photos` on a hand-held path for onboarding, `from_above` of them steep; `held_out` others for testing the poses."""
+    """`photos` on a hand-held path for onboarding, `from_above` of them steep; `held_out` others for testing the poses.
+
+    turned_deg: the object turned over about its own x, y and z; setting: another table, walk and light. Both leave the object,
+    its paint and the truth frame as they are, so that two captures of one object can be made.
+    """
 
     photos: int = 50
     from_above: int = 0
@@ -39,6 +43,11 @@ class CaptureConfig:
     seed: int = 7
     depth: bool = False
     workers: int = 2
+    turned_deg: Turn = UPRIGHT
+    setting: int = 0
+
+    def studio(self, obj: Mesh) -> Studio:
+        return Studio(obj, self.seed, self.turned_deg, self.setting)
 
 
 @dataclass(frozen=True)
@@ -126,7 +135,7 @@ def render_capture(out: Path, config: CaptureConfig, progress: Progress = silent
     for name in ("photos", "heldout", "truth/masks", *(["depth"] if config.depth else [])):
         (out / name).mkdir(parents=True, exist_ok=True)
     mesh = obj or jug()
-    studio = Studio(mesh, config.seed)
+    studio = config.studio(mesh)
     replace(mesh, colors=_vertex_colors(studio)).save(out / "truth" / "mesh.ply")
     studio.board.save(out / "board.json")
     camera, lens = make_camera(config.width, config.height)
@@ -161,7 +170,7 @@ _darkroom: _Darkroom
 def _open_studio(mesh: Mesh, config: CaptureConfig, out: Path) -> None:
     global _darkroom
     cv2.setNumThreads(1)
-    studio = Studio(mesh, config.seed)
+    studio = config.studio(mesh)
     _darkroom = _Darkroom(
         studio, studio.path(config.photos, config.from_above), LensCamera.behind(*make_camera(config.width, config.height)), out, config
     )

@@ -21,6 +21,8 @@ from reconstruction.scene.transforms import look_at
 ROOMY_M = 0.25  # objects larger than this are photographed from farther away
 OBJECT = 0  # its place among the scene's things
 UP = np.array([0.0, 0.0, 1.0])
+Turn = tuple[float, float, float]
+UPRIGHT: Turn = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,21 +56,24 @@ def make_camera(width: int, height: int) -> tuple[Camera, Lens]:
     return camera, Lens(-0.06, 0.035, 0.0006, -0.0004)
 
 
-def standing(mesh: Mesh, x: float, y: float, yaw_deg: float) -> RigidTransform:
-    """World pose of a mesh that stands on the table."""
-    rotation = Rotation.from_euler("z", yaw_deg, degrees=True).as_matrix()
-    return RigidTransform(rotation, np.array([x, y, -mesh.bounds[0][2]]))
+def standing(mesh: Mesh, x: float, y: float, yaw_deg: float, turned_deg: Turn = UPRIGHT) -> RigidTransform:
+    """World pose of a mesh that touches the table from above, turned over about its own x, y and z before."""
+    rotation = (Rotation.from_euler("z", yaw_deg, degrees=True) * Rotation.from_euler("xyz", turned_deg, degrees=True)).as_matrix()
+    return RigidTransform(rotation, np.array([x, y, -(mesh.vertices @ rotation[2]).min()]))
 
 
 class Studio:
-    """Makes scenes and plans shots; everything follows from the seed."""
+    """Makes scenes and plans shots; everything follows from the seed.
 
-    def __init__(self, obj: Mesh, seed: int) -> None:
-        self.obj, self.seed, self.board = obj, seed, Board()
+    turned_deg: how the object lies, turned about its own x, y and z. setting: another table, walk and light for the same object.
+    """
+
+    def __init__(self, obj: Mesh, seed: int, turned_deg: Turn = UPRIGHT, setting: int = 0) -> None:
+        self.obj, self.seed, self.turned_deg, self.setting, self.board = obj, seed, turned_deg, setting, Board()
         self.object_texture = make_texture(seed, patch_m=0.030, mark_m=0.017, contrast=0.55, saturation=0.75)
         self.sheet = self.board.print(seed)
         self.distractors = [pebble(seed + 1, np.array([0.09, 0.07, 0.065])), box(np.array([0.07, 0.055, 0.085]))]
-        self.rest = standing(obj, 0.012, -0.009, 25.0)
+        self.rest = standing(obj, 0.012, -0.009, 25.0, turned_deg)
         self.farther = max(1.0, obj.diameter / ROOMY_M)
         self._latest: tuple[Arrangement, Scene] | None = None
 
@@ -81,21 +86,25 @@ class Studio:
             self._latest = arrangement, Scene(things, self.board, self.sheet if arrangement.with_board else None)
         return self._latest[1]
 
+    @property
+    def _other_setting(self) -> list[int]:
+        return [self.setting] if self.setting else []
+
     def path(self, count: int, from_above: int = 0) -> list[Shot]:
         """A hand-held walk: rings, low to high, each all round, with wobble in height, distance, aim and roll.
 
         Three rings, or two where few photos would leave too little overlap from one to the next. The last `from_above`
         photos make one more ring that looks into hollows.
         """
-        rng = np.random.default_rng([self.seed, 1])
+        rng = np.random.default_rng([self.seed, 1, *self._other_setting])
         heights = ((10, 27, 0.47), (30, 46, 0.43), (50, 65, 0.41)) if count >= 36 else ((15, 30, 0.46), (38, 58, 0.42))
         level = count - from_above
         rings = np.array_split(np.arange(level), (round(0.4 * level), round(0.76 * level)) if count >= 36 else 2)
         if from_above:
             heights, rings = (*heights, (70, 80, 0.42)), [*rings, np.arange(level, count)]
         places = (standing(self.distractors[0], 0.17, 0.16, 40.0), standing(self.distractors[1], -0.17, -0.17, 15.0))
-        arrangement = Arrangement(self.rest, places, self.seed + 100)
-        light = lamp(35.0, 52.0)
+        arrangement = Arrangement(self.rest, places, self.seed + 100 + 1000 * self.setting)
+        light = lamp(35.0 + 130 * self.setting, 52.0)
         shots = []
         for ring, (low, high, near) in zip(rings, heights, strict=True):
             phase = rng.uniform(0, 360)
@@ -112,13 +121,13 @@ class Studio:
     def held_out(self, index: int, camera: LensCamera) -> Shot:
         """Another viewpoint, another light, another table, the object turned and moved; every other shot has no board, in
         every third the object is partly hidden."""
-        rng = np.random.default_rng([self.seed, 2, index])
+        rng = np.random.default_rng([self.seed, 2, index, *self._other_setting])
         coarse = LensCamera.behind(camera.resized(camera.width // 4, camera.height // 4), camera.lens)
         alone = CpuRasterizer(self.obj)
         crowded = index % 3 == 0
         while True:
             x, y, yaw = rng.uniform((-0.05, -0.05, 0), (0.05, 0.05, 360))
-            rest = standing(self.obj, x, y, yaw)
+            rest = standing(self.obj, x, y, yaw, self.turned_deg)
             azimuth, elevation = rng.uniform(0, 360), rng.uniform(14, 36 if crowded else 62)
             distance = self.farther * rng.uniform(0.42, 0.70)
             target = rest.translation + rng.uniform(-0.28, 0.28, 3) * distance * (0.7, 0.7, 0.4)
