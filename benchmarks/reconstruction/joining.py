@@ -13,17 +13,24 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 from benchmarks.reconstruction.subjects import list_subjects
 from reconstruction.capture import Capture, Prompt
 from reconstruction.generated import CaptureConfig, GeneratedCapture, render_capture
-from reconstruction.scene import Mesh
+from reconstruction.metrics import compare_surfaces, point_to_surface
+from reconstruction.scene import Mesh, RigidTransform, Similarity
+from reconstruction.scene.images import write_photo
+from reconstruction.scene.transforms import rotation_error_deg
 from reconstruction.workspace import Workspace
 from workers.console import Bars
+from workers.demo.pictures import turntable
+from workers.joining import RECIPE, prepare_join
 from workers.onboard import prepare
 from workers.pipeline import Recipe
 from workers.runner import run_pipeline
@@ -50,10 +57,65 @@ def main() -> None:
 
 
 def measure(folder: Path, photos: int, make_mesh: Callable[[], Mesh], profile: str, console: Console) -> dict[str, Any]:
+    """Renders, onboards and joins one object in `folder`; errors are against the truth."""
     upright = CaptureConfig(photos=photos, held_out=0)
     lying = CaptureConfig(photos=photos, held_out=0, turned_deg=LYING, setting=1)
     sources = [_onboarded(folder / name, config, make_mesh, profile, console) for name, config in (("first", upright), ("second", lying))]
-    return {"sources": [str(s) for s in sources]}
+    joined = prepare_join(sources[0].root, sources[1].root, folder / "joined", resume=True)
+    with Bars(console) as bars:
+        run_pipeline(joined.root, replace(RECIPE, profile=profile), bars, until="surface")
+    with Bars(console) as bars:
+        run_pipeline(sources[0].root, Recipe(profile), bars, until="surface")
+    truths = [_obj_from_truth(source) for source in sources]
+    first_from_second = truths[0] @ truths[1].inverse()
+    truth = Mesh.load(folder / "first" / "capture" / "truth" / "mesh.ply")
+    made = [Mesh.load(space.mesh).transformed(truths[0].inverse()) for space in (sources[0], joined)]
+    pictures = [turntable(mesh, elevation_deg=-35) for mesh in (*made, truth)]
+    write_photo(folder / "from_below.png", np.vstack(pictures))
+    return {
+        "join": _join_error(joined, first_from_second),
+        "first_alone": _surface_error(made[0], truth),
+        "joined": _surface_error(made[1], truth),
+        "seconds": {name: (joined.manifest(name) or {})["seconds"] for name in ("join", "scale", "surface")},
+        "held_out": (joined.manifest("surface") or {})["quality"],
+    }
+
+
+def _obj_from_truth(workspace: Workspace) -> RigidTransform:
+    """From the truth's frame to that of the onboarded object, through the board."""
+    capture = GeneratedCapture.load(workspace.root.parent / "capture")
+    return RigidTransform.from_json(json.loads(workspace.board_from_obj.read_text())).inverse() @ capture.board_from_obj
+
+
+def _join_error(joined: Workspace, truth: RigidTransform) -> dict[str, Any]:
+    """translation: of the middle of the object, which is the origin of the second capture's frame."""
+    doc = json.loads(joined.joint.read_text())
+    found = Similarity.from_json(doc.pop("first_from_second"))
+    return {
+        "rotation_deg": rotation_error_deg(found.rotation, truth.rotation),
+        "translation_mm": 1000 * float(np.linalg.norm(found.translation - truth.translation)),
+        "scale": abs(found.scale - 1),
+        **doc,
+    }
+
+
+def _surface_error(mesh: Mesh, truth: Mesh) -> dict[str, float]:
+    """Of the whole surface, and of the lowest twentieth: how far the truth there is from the mesh, and how alike the colours are."""
+    whole = compare_surfaces(mesh, truth)
+    points, face = truth.sample(40_000, 2)
+    low = points[:, 2] < truth.bounds[0][2] + 0.05 * truth.extents[2]
+    distance, nearest = point_to_surface(points[low], mesh)
+    assert mesh.colors is not None
+    assert truth.colors is not None
+    shown, painted = (m.colors[m.faces[f]].mean(1) for m, f in ((mesh, nearest), (truth, face[low])))
+    return {
+        "chamfer_over_diameter": whole.chamfer_over_diameter,
+        "accuracy_over_diameter": whole.accuracy / whole.diameter,
+        "completeness_over_diameter": whole.completeness / whole.diameter,
+        "f_score_1pct": whole.f_score,
+        "bottom_over_diameter": float(distance.mean()) / whole.diameter,
+        "bottom_colour_correlation": float(np.corrcoef(shown.ravel(), painted.ravel())[0, 1]),
+    }
 
 
 def _onboarded(folder: Path, config: CaptureConfig, make_mesh: Callable[[], Mesh], profile: str, console: Console) -> Workspace:

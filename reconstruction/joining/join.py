@@ -45,6 +45,7 @@ class JoinConfig:
     rays: int = 1500
     search_rays: int = 300
     rotations: int = 2500
+    searches: int = 60
     max_gap: float = 0.02
     clear_gap: float = 0.01
     min_iou: float = 0.8
@@ -98,7 +99,7 @@ def _by_features(first: Half, second: Half, outlines: Outlines, config: JoinConf
     if not placements:
         return Joint(Similarity(1.0), "features", 0, 0, 0.0, np.inf)
     rival = placements[1].support / placements[0].support if len(placements) > 1 else 0.0
-    refined, agree = refine_placement(placements[0].first_from_second, (first, second), features, matches, reach)
+    refined, agree = refine_placement(placements[0].first_from_second, (first, second), features, matches, outlines, reach)
     places = np.unique((features[0].points[matches.first[agree]] / (first.diameter / 12)).round().astype(int), axis=0)
     return Joint(refined, "features", int(agree.sum()), len(places), round(rival, 3), outlines.gap(refined))
 
@@ -122,7 +123,7 @@ def _by_shape(
     with_scale = not (first.metric and second.metric)
     scale = float(np.sqrt(np.prod(believed_scales(first, second)) / (0.6 * 1.6)))
     tried = lambda n, of: tell(50 + 45 * n // of, f"outlines: placement {n} of {of} tried")  # noqa: E731
-    fits = place_by_shape(few, scale, with_scale, config.rotations, config.seed, tried)
+    fits = place_by_shape(few, scale, with_scale, config.rotations, config.searches, config.seed, tried)
     best = _clearest(fits, first, second, features, config)
     refined = outlines.refined(best.first_from_second, with_scale, 30)
     return Joint(refined, "shape", features.inliers, features.places, features.rival, outlines.gap(refined))

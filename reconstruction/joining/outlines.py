@@ -19,13 +19,12 @@ from scipy.spatial.transform import Rotation
 
 from reconstruction.hull import Hull
 from reconstruction.joining.half import Half
-from reconstruction.joining.placing import Nudge, differ
+from reconstruction.joining.nudges import Nudge, differ
 from reconstruction.scene import Similarity
 from reconstruction.scene.transforms import rotation_error_deg
 
 NEAR = 2.0  # voxels from its own hull within which a rim ray may touch the object
 STEPS = 96  # along a ray
-SEARCHES = 60  # placements that are refined
 ALIKE = 0.004  # root mean square gaps that differ by less are as good as each other
 
 
@@ -148,17 +147,18 @@ def place_by_shape(
     scale: float,
     with_scale: bool,
     rotations: int,
+    searches: int,
     seed: int,
     done: Callable[[int, int], None] = lambda step, steps: None,
 ) -> list[Fit]:
     """The placements that fit the outlines best, best first, no two the same.
 
-    Tries `rotations` at random with the hulls' middles together, refines the best, keeps one of each kind.
+    Tries `rotations` at random with the hulls' middles together, refines the best `searches`, keeps one of each kind.
     """
     first, second = (_middle(half.hull) for half in outlines.halves)
     turns = Rotation.random(rotations, rng=np.random.default_rng(seed)).as_matrix()
     guesses = [Similarity(scale, turn, first - scale * turn @ second) for turn in turns]
-    order = np.argsort([outlines.gap(guess) for guess in guesses], kind="stable")[:SEARCHES]
+    order = np.argsort([outlines.gap(guess) for guess in guesses], kind="stable")[:searches]
     refined = []
     for count, k in enumerate(order):
         refined.append(outlines.refined(guesses[int(k)], with_scale))

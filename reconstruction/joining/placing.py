@@ -8,15 +8,16 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from scipy.optimize import least_squares
-from scipy.spatial.transform import Rotation
 
 from reconstruction.joining.epipolar import EpipolarLines
 from reconstruction.joining.features import Features, Matches
 from reconstruction.joining.half import Half
+from reconstruction.joining.nudges import Nudge, differ
+from reconstruction.joining.outlines import Outlines
 from reconstruction.scene import Similarity
-from reconstruction.scene.transforms import fit_similarity, rotation_error_deg
+from reconstruction.scene.transforms import fit_similarity
 
-APART_DEG = 20.0  # placements that differ by less are the same one
+OUTLINE_GAP, OUTLINE_WEIGHT = 0.005, 0.3  # what masks are off by, over the diameter; their errors are alike from ray to ray
 GUESSES, COUNTED = 1500, 5000  # triples that are fitted, matches that each fit is counted on
 
 
@@ -50,14 +51,6 @@ def place_by_features(
             if all(differ(other.first_from_second, placement.first_from_second, first.points) for other in found):
                 found.append(placement)
     return found
-
-
-def differ(one: Similarity, other: Similarity, points: Float[ndarray, "n 3"]) -> bool:
-    """Whether two placements turn the object otherwise, or put it a tenth of its size elsewhere."""
-    if rotation_error_deg(one.rotation, other.rotation) > APART_DEG:
-        return True
-    middle = points.mean(0)
-    return float(np.linalg.norm(one.apply(other.inverse().apply(middle)) - middle)) > 0.1 * float(np.ptp(points, axis=0).max())
 
 
 def _draw_triples(matches: Matches, count: int, rng: np.random.Generator) -> Int[ndarray, "t 3"]:
@@ -107,11 +100,18 @@ def _settled(guess: Similarity, a: Float[ndarray, "m 3"], b: Float[ndarray, "m 3
 
 
 def refine_placement(
-    guess: Similarity, halves: tuple[Half, Half], features: tuple[Features, Features], matches: Matches, reach: float, pixel: float = 2.0
+    guess: Similarity,
+    halves: tuple[Half, Half],
+    features: tuple[Features, Features],
+    matches: Matches,
+    outlines: Outlines,
+    reach: float,
+    pixel: float = 2.0,
 ) -> tuple[Similarity, Bool[ndarray, "m"]]:
     """By the matches' epipolar lines, which don't depend on the hulls' depth; and which matches are within `pixel` of theirs.
 
-    Least squares over the Sampson distances of all matches that agree in space, outliers softened.
+    Least squares over the Sampson distances of all matches that agree in space, outliers softened. Where they are few or lie close
+    together the outlines hold what they leave loose.
     """
     a, b = features[0].points[matches.first], features[1].points[matches.second]
     lines = EpipolarLines.of(halves, features, matches)
@@ -119,28 +119,13 @@ def refine_placement(
     for limit in (3 * pixel, pixel, pixel):
         if inliers.sum() < 8:
             break
-        chosen = lines.taken(inliers)
         nudge = Nudge(guess, a[inliers].mean(0), float(np.ptp(a[inliers], axis=0).max()))
-        solved = least_squares(_distances, np.zeros(7), loss="soft_l1", f_scale=0.5 * limit, args=(nudge, chosen))
-        guess = nudge(solved.x)
+        known = (nudge, lines.taken(inliers), outlines, 0.5 * limit)
+        guess = nudge(least_squares(_residuals, np.zeros(7), loss="soft_l1", diff_step=np.full(7, 1e-4), args=known).x)
         inliers = _agreeing(guess, a, b, 1.5 * reach) & (np.abs(lines.distances(guess)) < limit)
     return guess, inliers
 
 
-def _distances(step: Float[ndarray, "7"], nudge: Nudge, lines: EpipolarLines) -> Float[ndarray, "m"]:
-    return lines.distances(nudge(step))
-
-
-@dataclass(frozen=True, eq=False)
-class Nudge:
-    """Small changes of a placement, for least squares: turned about `middle` (first's frame), moved in units of `size`, scaled."""
-
-    guess: Similarity
-    middle: Float[ndarray, "3"]
-    size: float
-
-    def __call__(self, step: Float[ndarray, "6 or 7"]) -> Similarity:
-        """step: rotation vector, shift and, where given, the logarithm of the scale."""
-        turn = Rotation.from_rotvec(step[:3]).as_matrix()
-        scale = float(np.exp(step[6])) if len(step) > 6 else 1.0
-        return Similarity(scale, turn, self.middle + self.size * step[3:6] - scale * turn @ self.middle) @ self.guess
+def _residuals(step: Float[ndarray, "7"], nudge: Nudge, lines: EpipolarLines, outlines: Outlines, pixel: float) -> Float[ndarray, "n"]:
+    moved = nudge(step)
+    return np.concatenate([lines.distances(moved) / pixel, OUTLINE_WEIGHT * outlines.gaps(moved) / OUTLINE_GAP])
