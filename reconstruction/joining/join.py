@@ -28,7 +28,8 @@ class JoinConfig:
 
     ratio: of the best match's distance to the next best's. reach: over the diameter, within which matched points agree.
     min_inliers, min_places: matches that agree after refinement, and parts (a twelfth of the diameter wide) that they lie in.
-    max_rival: support of the best other placement over that of the best. max_gap: root mean square over the diameter, see Outlines.
+    max_rival: support of the best other placement over that of the best. max_gap: root mean square over the diameter, see Outlines;
+    features that agree may have worse masks than outlines alone, hence `loose_gap` for them.
     clear_gap: by how much the best shape must be better than any other. min_iou: of the joined hull's outlines with the masks.
     """
 
@@ -47,6 +48,7 @@ class JoinConfig:
     rotations: int = 2500
     searches: int = 60
     max_gap: float = 0.02
+    loose_gap: float = 0.04
     clear_gap: float = 0.01
     min_iou: float = 0.8
     check_resolution: int = 64
@@ -75,6 +77,7 @@ def join_captures(first: Half, second: Half, config: JoinConfig, progress: Progr
 
     Raises JoinError, with the numbers, where neither holds or more than one placement does.
     """
+    progress(0, 100, "tracing the outlines of both captures")
     outlines = Outlines.of(first, second, config.outline_views, config.rays, config.seed)
     joint = _by_features(first, second, outlines, config, lambda step, message: progress(step, 100, message))
     if not _holds(joint, config):
@@ -112,7 +115,7 @@ def believed_scales(first: Half, second: Half) -> tuple[float, float]:
 
 def _holds(joint: Joint, config: JoinConfig) -> bool:
     enough = joint.inliers >= config.min_inliers and joint.places >= config.min_places
-    return enough and joint.rival <= config.max_rival and joint.gap <= config.max_gap
+    return enough and joint.rival <= config.max_rival and joint.gap <= config.loose_gap
 
 
 def _by_shape(

@@ -17,6 +17,7 @@ from scipy import ndimage
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
+from reconstruction.errors import JoinError
 from reconstruction.hull import Hull
 from reconstruction.joining.half import Half
 from reconstruction.joining.nudges import Nudge, differ
@@ -50,7 +51,7 @@ class Outlines:
 
     @classmethod
     def of(cls, first: Half, second: Half, views: int, rays: int, seed: int) -> Outlines:
-        """`rays` through the rims of at most `views` photos of each capture."""
+        """`rays` through the rims of at most `views` photos of each capture. Raises JoinError where masks and hull share nothing."""
         fields = DistanceField.of(first.hull), DistanceField.of(second.hull)
         halves = (first, second)
         rims = [
@@ -120,6 +121,8 @@ def _find_rim(half: Half, field: DistanceField, views: int, rays: int, rng: np.r
                 points.append(touching)
                 start.append(count)
                 count += len(touching)
+    if not points:
+        raise JoinError("the outlines of a capture don't touch its own hull", try_next="look at its masks, and onboard it again")
     return Rim(np.concatenate(points), np.array(start))
 
 
