@@ -57,6 +57,12 @@ class ScaleError(PipelineError):
     code = "scale-failed"
 
 
+class JoinError(PipelineError):
+    """Two captures can't be made one: they don't fit, or fit in more than one way."""
+
+    code = "join-failed"
+
+
 class SurfaceError(PipelineError):
     """No usable surface came out of the training."""
 

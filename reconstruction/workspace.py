@@ -15,7 +15,7 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class Workspace:
-    """An object's folder. `capture/` is what the user gave; every other sub-folder is written by one stage."""
+    """An object's folder. `capture/` (or `sources/`) is what the user gave; every other sub-folder is written by one stage."""
 
     root: Path
 
@@ -35,6 +35,15 @@ class Workspace:
     @property
     def given_depth(self) -> Path:
         return self.root / "capture" / "depth"
+
+    # of a joined object, in place of a capture of its own: its two captures, each an object's folder up to the scale
+    @property
+    def sources(self) -> tuple[Workspace, Workspace]:
+        return Workspace(self.root / "sources" / "first"), Workspace(self.root / "sources" / "second")
+
+    @property
+    def joint(self) -> Path:
+        return self.root / "join" / "join.json"
 
     # sfm: undistorted photos and their cameras, in the SfM frame
     @property
@@ -162,9 +171,9 @@ class Workspace:
         return manifest
 
     def digest(self, name: str) -> str:
-        """Of a finished stage's output, or of the capture. Empty where there is none yet."""
-        if name == "capture":
-            return folder_digest(self.root / "capture")
+        """Of a finished stage's output, or of what the user gave. Empty where there is none yet."""
+        if name in ("capture", "sources"):
+            return folder_digest(self.root / name)
         manifest = self.manifest(name)
         return manifest["digest"] if manifest else ""
 

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,6 +57,7 @@ def onboard(
     cameras: Annotated[Path | None, typer.Option(metavar="FILE", help="Known intrinsics, JSON.")] = None,
     separate_cameras: Annotated[bool, typer.Option("--separate-cameras", help="Zoom or lens differ from photo to photo.")] = False,
     sam_checkpoint: Annotated[Path | None, typer.Option(metavar="FILE", help="Mask with Segment Anything.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after this stage, such as scale before a join.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished stage.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -63,10 +65,8 @@ def onboard(
     with _taught_errors(as_json):
         from reconstruction.capture import Capture
         from workers import options
-        from workers.console import Bars, JsonLines, print_warnings, with_warnings
         from workers.onboard import prepare
         from workers.pipeline import PIPELINE, Recipe, load
-        from workers.runner import run_pipeline
         from workers.settings import Settings
 
         if sum(source is not None for source in (board, tags, depth, known_length)) > 1:
@@ -82,18 +82,52 @@ def onboard(
             shared_camera=not separate_cameras,
         )
         changes = {"masks": {"masker": "sam", "sam_checkpoint": str(sam_checkpoint.resolve())}} if sam_checkpoint else {}
+        load(target).up_to(until)  # a stage that is not there is said before anything is copied
         prepare(photos, out, request, masks=masks, depth=depth, resume=resume)
-        told: list[dict[str, Any]] = []
-        try:
-            with JsonLines() if as_json else Bars(_err) as report:
-                run_pipeline(out, Recipe(profile, changes, target), with_warnings(report, told))
-        finally:  # after a failure they may be its reason
-            if not as_json:
-                print_warnings(_err, told)
-        if as_json:
-            print(json.dumps({"out": str(out), "report": str(out / "report.json"), "warnings": told}))
-        else:
-            _err.print(f"[green]done[/]: {out}/mesh.glb, {out}/report.json. Next: snap6d estimate {out} IMAGE --K fx,fy,cx,cy")
+        _run(out, Recipe(profile, changes, target), until, as_json)
+
+
+def _run(out: Path, recipe: Any, until: str | None, as_json: bool) -> None:
+    """The stages, shown as they go; what they warn of comes last, after a failure too: it may be the reason."""
+    from workers.console import Bars, JsonLines, print_warnings, with_warnings
+    from workers.runner import run_pipeline
+
+    told: list[dict[str, Any]] = []
+    try:
+        with JsonLines() if as_json else Bars(_err) as report:
+            run_pipeline(out, recipe, with_warnings(report, told), until=until)
+    finally:
+        if not as_json:
+            print_warnings(_err, told)
+    if as_json:
+        print(json.dumps({"out": str(out), "report": str(out / "report.json"), "warnings": told}))
+    elif until:
+        _err.print(f"[green]done[/] up to {until}: {out}/report.json. Next: go on by --resume, or snap6d join {out} OTHER --out WHOLE")
+    else:
+        _err.print(f"[green]done[/]: {out}/mesh.glb, {out}/report.json. Next: snap6d estimate {out} IMAGE --K fx,fy,cx,cy")
+
+
+@app.command()
+def join(
+    first: Annotated[Path, typer.Argument(help="An object's folder, onboarded at least up to the scale. Its frame is kept.")],
+    second: Annotated[Path, typer.Argument(help="Another capture of the same object, turned over.")],
+    out: Annotated[Path, typer.Option(help="The whole object's folder, to be made.")],
+    profile: Annotated[str, typer.Option(help="preview (minutes), standard, or full (wants a GPU).")] = "standard",
+    until: Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after this stage, such as surface.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished stage.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Two captures of one object, turned over between them -> one object that has a bottom."""
+    with _taught_errors(as_json):
+        from workers.joining import RECIPE, prepare_join
+        from workers.pipeline import load
+
+        pipeline = load(RECIPE.pipeline)
+        if profile not in pipeline.profile_names:
+            raise InputError(f"there is no profile {profile!r}", try_next=f"choose one of {', '.join(pipeline.profile_names)}")
+        pipeline.up_to(until)
+        prepare_join(first, second, out, resume=resume)
+        _run(out, replace(RECIPE, profile=profile), until, as_json)
 
 
 @app.command()

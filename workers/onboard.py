@@ -23,6 +23,8 @@ def prepare(
     workspace = Workspace(out)
     if out.exists() and any(out.iterdir()) and not resume:
         raise InputError(f"{out} is not empty", try_next="go on with what is there by --resume, or name another --out")
+    if workspace.sources[0].root.exists():
+        raise InputError(f"{out} was joined from two captures", try_next="go on with it by snap6d join FIRST SECOND --out ... --resume")
     try:
         if not workspace.capture.exists():
             names = _copy_photos(photos, workspace)

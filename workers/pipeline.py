@@ -35,6 +35,14 @@ class Pipeline:
     def names(self) -> tuple[str, ...]:
         return tuple(step.name for step in self.stages)
 
+    def up_to(self, last: str | None) -> tuple[Step, ...]:
+        """The stages that come before `last`, and it; all of them for None. Raises InputError where there is no such stage."""
+        if last is None:
+            return self.stages
+        if last not in self.names:
+            raise InputError(f"there is no stage {last!r}", try_next=f"name one of {', '.join(self.names)}")
+        return self.stages[: self.names.index(last) + 1]
+
 
 STAGES = (
     Step("sfm", "reconstruction.sfm.stage:SFM", "sfm", 0.10),
@@ -49,6 +57,15 @@ STAGES = (
 )
 
 PIPELINE = Pipeline(STAGES, "workers.profiles:PROFILES", ("preview", "standard", "full"), "surfemb.estimator:PoseEstimator")
+
+JOINED_STAGES = (
+    Step("join", "reconstruction.joining.stage:JOIN", "join", 0.05),
+    Step("scale", "reconstruction.joining.stage:JOINED_SCALE", "scale", 0.02),
+    *STAGES[4:],
+)
+"""Of an object that two captures make: what a single capture's photos go through has been done in each."""
+
+JOINED = replace(PIPELINE, stages=JOINED_STAGES)
 
 
 def load(target: str) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from reconstruction.coverage.stage import CoverageConfig
+from reconstruction.joining.join import JoinConfig
 from reconstruction.locate.stage import LocateConfig
 from reconstruction.masks.stage import MaskConfig
 from reconstruction.scale import ScaleConfig
@@ -27,6 +28,7 @@ class Profile:
     locate: LocateConfig = field(default_factory=LocateConfig)
     masks: MaskConfig = field(default_factory=MaskConfig)
     coverage: CoverageConfig = field(default_factory=CoverageConfig)
+    join: JoinConfig = field(default_factory=JoinConfig)
     scale: ScaleConfig = field(default_factory=ScaleConfig)
     surface: SurfaceConfig = field(default_factory=SurfaceConfig)
     synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)

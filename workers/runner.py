@@ -17,15 +17,20 @@ OnEvent = Callable[[StageEvent], None]
 
 
 def run_pipeline(
-    object_dir: Path, recipe: Recipe, on_event: OnEvent, should_cancel: Callable[[], bool] = lambda: False, max_attempts: int = 3
+    object_dir: Path,
+    recipe: Recipe,
+    on_event: OnEvent,
+    should_cancel: Callable[[], bool] = lambda: False,
+    max_attempts: int = 3,
+    until: str | None = None,
 ) -> None:
-    """Runs every stage that is not finished yet, each in its own process, and publishes the results.
+    """Runs every stage that is not finished yet, each in its own process, and publishes the results. `until` names the last one.
 
     `should_cancel` is asked about once a second; when it says so, or raises, or this process dies, the stage's processes end.
     A crashed stage is tried again, up to `max_attempts`; a PipelineError of the stage itself is final.
-    Raises what the stage raised, StageCrashed, or Canceled. Finished stages are kept in every case.
+    Raises what the stage raised, StageCrashed, or Canceled; InputError for an unknown `until`. Finished stages are kept in every case.
     """
-    steps = load(recipe.pipeline).stages
+    steps = load(recipe.pipeline).up_to(until)
     total = sum(step.share for step in steps)
     done = 0.0
     for index, step in enumerate(steps):

@@ -20,7 +20,7 @@ from reconstruction.generated.board import DISC_BOARD, FAMILY, Board
 from reconstruction.generated.scene import Exposure, LensCamera
 from reconstruction.generated.shading import solid_color
 from reconstruction.generated.shapes import jug
-from reconstruction.generated.studio import OBJECT, Shot, Studio, make_camera
+from reconstruction.generated.studio import OBJECT, UPRIGHT, Shot, Studio, Turn, make_camera
 from reconstruction.rasterizers.cpu import CpuRasterizer
 from reconstruction.scene import Camera, Lens, Mesh, RigidTransform, View
 from reconstruction.scene.images import read_mask, read_photo, write_depth, write_mask, write_photo
@@ -33,6 +33,8 @@ class CaptureConfig:
 
     turntable_heights: instead of the walk, a camera on a tripod at so many heights while object and board turn on a disc; the room
     stands still. plain: neither object nor room has any texture; only the board has.
+    turned_deg: the object turned over about its own x, y and z; setting: another table, walk and light. Both leave the object,
+    its paint and the truth frame as they are, so that two captures of one object can be made.
     """
 
     photos: int = 50
@@ -45,6 +47,12 @@ class CaptureConfig:
     workers: int = 2
     turntable_heights: int = 0
     plain: bool = False
+    turned_deg: Turn = UPRIGHT
+    setting: int = 0
+
+    def studio(self, obj: Mesh) -> Studio:
+        board = DISC_BOARD if self.turntable_heights else Board()
+        return Studio(obj, self.seed, self.turned_deg, self.setting, plain=self.plain, board=board)
 
 
 @dataclass(frozen=True)
@@ -132,7 +140,7 @@ def render_capture(out: Path, config: CaptureConfig, progress: Progress = silent
     for name in ("photos", "heldout", "truth/masks", *(["depth"] if config.depth else [])):
         (out / name).mkdir(parents=True, exist_ok=True)
     mesh = obj or jug()
-    studio = _make_studio(mesh, config)
+    studio = config.studio(mesh)
     replace(mesh, colors=_vertex_colors(studio)).save(out / "truth" / "mesh.ply")
     studio.board.save(out / "board.json")
     camera, lens = make_camera(config.width, config.height)
@@ -167,14 +175,10 @@ _darkroom: _Darkroom
 def _open_studio(mesh: Mesh, config: CaptureConfig, out: Path) -> None:
     global _darkroom
     cv2.setNumThreads(1)
-    studio = _make_studio(mesh, config)
+    studio = config.studio(mesh)
     heights = config.turntable_heights
     path = studio.turntable_path(config.photos, heights) if heights else studio.path(config.photos, config.from_above)
     _darkroom = _Darkroom(studio, path, LensCamera.behind(*make_camera(config.width, config.height)), out, config)
-
-
-def _make_studio(mesh: Mesh, config: CaptureConfig) -> Studio:
-    return Studio(mesh, config.seed, plain=config.plain, board=DISC_BOARD if config.turntable_heights else Board())
 
 
 def _take(job: tuple[bool, int]) -> dict[str, Any]:

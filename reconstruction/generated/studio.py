@@ -22,6 +22,8 @@ DISC_M = 0.03  # thickness of the turntable
 ROOMY_M = 0.25  # objects larger than this are photographed from farther away
 OBJECT = 0  # its place among the scene's things
 UP = np.array([0.0, 0.0, 1.0])
+Turn = tuple[float, float, float]
+UPRIGHT: Turn = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,22 +61,28 @@ def make_camera(width: int, height: int) -> tuple[Camera, Lens]:
     return camera, Lens(-0.06, 0.035, 0.0006, -0.0004)
 
 
-def standing(mesh: Mesh, x: float, y: float, yaw_deg: float) -> RigidTransform:
-    """World pose of a mesh that stands on the table."""
-    rotation = Rotation.from_euler("z", yaw_deg, degrees=True).as_matrix()
-    return RigidTransform(rotation, np.array([x, y, -mesh.bounds[0][2]]))
+def standing(mesh: Mesh, x: float, y: float, yaw_deg: float, turned_deg: Turn = UPRIGHT) -> RigidTransform:
+    """World pose of a mesh that touches the table from above, turned over about its own x, y and z before."""
+    rotation = (Rotation.from_euler("z", yaw_deg, degrees=True) * Rotation.from_euler("xyz", turned_deg, degrees=True)).as_matrix()
+    return RigidTransform(rotation, np.array([x, y, -(mesh.vertices @ rotation[2]).min()]))
 
 
 class Studio:
-    """Makes scenes and plans shots; everything follows from the seed."""
+    """Makes scenes and plans shots; everything follows from the seed.
 
-    def __init__(self, obj: Mesh, seed: int, *, plain: bool = False, board: Board = Board()) -> None:
-        self.obj, self.seed, self.plain, self.board = obj, seed, plain, board
+    turned_deg: how the object lies, turned about its own x, y and z. setting: another table, walk and light for the same object.
+    plain: neither object nor room has any texture.
+    """
+
+    def __init__(
+        self, obj: Mesh, seed: int, turned_deg: Turn = UPRIGHT, setting: int = 0, *, plain: bool = False, board: Board = Board()
+    ) -> None:
+        self.obj, self.seed, self.turned_deg, self.setting, self.plain, self.board = obj, seed, turned_deg, setting, plain, board
         painted = make_texture(seed, patch_m=0.030, mark_m=0.017, contrast=0.55, saturation=0.75)
         self.object_texture = plain_texture(0.16) if plain else painted
         self.sheet = self.board.print(seed)
         self.distractors = [pebble(seed + 1, np.array([0.09, 0.07, 0.065])), box(np.array([0.07, 0.055, 0.085]))]
-        self.rest = standing(obj, 0.012, -0.009, 25.0)
+        self.rest = standing(obj, 0.012, -0.009, 25.0, turned_deg)
         self.farther = max(1.0, obj.diameter / ROOMY_M)
         self._latest: tuple[Arrangement, Scene] | None = None
 
@@ -86,6 +94,10 @@ class Studio:
             things += self._surroundings(arrangement)
             self._latest = arrangement, Scene(things, self.board, self.sheet if arrangement.with_board else None)
         return self._latest[1]
+
+    @property
+    def _other_setting(self) -> list[int]:
+        return [self.setting] if self.setting else []
 
     def _surroundings(self, arrangement: Arrangement) -> list[Thing]:
         seed, grey = arrangement.table_seed, plain_texture(0.5)
@@ -101,15 +113,15 @@ class Studio:
         Three rings, or two where few photos would leave too little overlap from one to the next. The last `from_above`
         photos make one more ring that looks into hollows.
         """
-        rng = np.random.default_rng([self.seed, 1])
+        rng = np.random.default_rng([self.seed, 1, *self._other_setting])
         heights = ((10, 27, 0.47), (30, 46, 0.43), (50, 65, 0.41)) if count >= 36 else ((15, 30, 0.46), (38, 58, 0.42))
         level = count - from_above
         rings = np.array_split(np.arange(level), (round(0.4 * level), round(0.76 * level)) if count >= 36 else 2)
         if from_above:
             heights, rings = (*heights, (70, 80, 0.42)), [*rings, np.arange(level, count)]
         places = (standing(self.distractors[0], 0.17, 0.16, 40.0), standing(self.distractors[1], -0.17, -0.17, 15.0))
-        arrangement = Arrangement(self.rest, () if self.plain else places, self.seed + 100)
-        light = lamp(35.0, 52.0)
+        arrangement = Arrangement(self.rest, () if self.plain else places, self.seed + 100 + 1000 * self.setting)
+        light = lamp(35.0 + 130 * self.setting, 52.0)
         shots = []
         for ring, (low, high, near) in zip(rings, heights, strict=True):
             phase = rng.uniform(0, 360)
@@ -140,13 +152,13 @@ class Studio:
     def held_out(self, index: int, camera: LensCamera) -> Shot:
         """Another viewpoint, another light, another table, the object turned and moved; every other shot has no board, in
         every third the object is partly hidden."""
-        rng = np.random.default_rng([self.seed, 2, index])
+        rng = np.random.default_rng([self.seed, 2, index, *self._other_setting])
         coarse = LensCamera.behind(camera.resized(camera.width // 4, camera.height // 4), camera.lens)
         alone = CpuRasterizer(self.obj)
         crowded = index % 3 == 0
         while True:
             x, y, yaw = rng.uniform((-0.05, -0.05, 0), (0.05, 0.05, 360))
-            rest = standing(self.obj, x, y, yaw)
+            rest = standing(self.obj, x, y, yaw, self.turned_deg)
             azimuth, elevation = rng.uniform(0, 360), rng.uniform(14, 36 if crowded else 62)
             distance = self.farther * rng.uniform(0.42, 0.70)
             target = rest.translation + rng.uniform(-0.28, 0.28, 3) * distance * (0.7, 0.7, 0.4)

@@ -74,6 +74,28 @@ def test_a_weak_capture_is_said_at_the_end(photos: Path, tmp_path: Path) -> None
     assert last.startswith("done")
 
 
+def test_an_onboarding_stops_where_asked_and_goes_on(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "mug"
+    stopped = snap6d("onboard", photos, "--out", out, "--until", "scale", "--json")
+    assert stopped.returncode == 0, stopped.stderr
+    kinds = lambda said: [(e["stage"], e["kind"]) for e in map(json.loads, said.splitlines()) if e.get("kind") in ("succeeded", "skipped")]  # noqa: E731
+    assert kinds(stopped.stdout) == [("sfm", "succeeded"), ("scale", "succeeded")]
+    assert (out / "report.json").exists()
+    assert not (out / "mesh.ply").exists()
+    on = snap6d("onboard", photos, "--out", out, "--resume", "--json")
+    assert kinds(on.stdout) == [("sfm", "skipped"), ("scale", "skipped"), ("surface", "succeeded")]
+
+
+def test_what_can_not_be_joined_is_said_in_one_line(photos: Path, tmp_path: Path) -> None:
+    said = CliRunner().invoke(app, ["join", str(photos), str(tmp_path), "--out", str(tmp_path / "whole")])
+    assert said.exit_code == 2
+    assert "--until scale" in said.stderr
+    assert not (tmp_path / "whole").exists()
+    (tmp_path / "whole" / "sources" / "first").mkdir(parents=True)
+    said = CliRunner().invoke(app, ["onboard", str(photos), "--out", str(tmp_path / "whole"), "--resume"])
+    assert (said.exit_code, "snap6d join" in said.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -87,6 +109,7 @@ def test_a_weak_capture_is_said_at_the_end(photos: Path, tmp_path: Path) -> None
         (["--tags", "tag36h11:50mm", "--known-length", "height:1m"], "one source"),
         (["--known-length", "width:1m"], "height:0.191m"),
         (["--profile", "best"], "standard"),
+        (["--until", "mesh"], "surface"),
         (["--masks", "nowhere"], "folder"),
         (["--cameras", "nowhere.json"], "nowhere.json"),
     ],

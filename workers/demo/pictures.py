@@ -17,15 +17,15 @@ Picture = UInt8[ndarray, "h w 3"]
 GREEN, RED = (70, 220, 110), (235, 70, 60)
 
 
-def turntable(mesh: Mesh, count: int = 6, size: int = 320) -> Picture:
-    """`count` views round the mesh: its colours above, its bare shape below. 2 x 2 rays a pixel."""
+def turntable(mesh: Mesh, count: int = 6, size: int = 320, elevation_deg: float = 25) -> Picture:
+    """`count` views round the mesh: its colours above, its bare shape below. A negative elevation looks from below. 2 x 2 rays a pixel."""
     rasterizer = make_rasterizer(mesh)
     lower, upper = mesh.bounds
     centre, fine = (lower + upper) / 2, 2 * size
     camera = Camera(fine, fine, 2.7 * fine, 2.7 * fine, fine / 2 - 0.5, fine / 2 - 0.5)
     colored, bare = [], []
     for k in range(count):
-        a, e = 2 * np.pi * k / count, np.radians(25)
+        a, e = 2 * np.pi * k / count, np.radians(elevation_deg)
         eye = centre + 3.0 * mesh.diameter * np.array([np.cos(a) * np.cos(e), np.sin(a) * np.cos(e), np.sin(e)])
         cam_from_obj = look_at(eye, centre, np.array([0.0, 0.0, 1.0]))
         raster = rasterizer.render(camera, cam_from_obj)
