@@ -16,6 +16,7 @@ from reconstruction.generated import CaptureConfig, GeneratedCapture, render_cap
 from reconstruction.generated.shapes import jug, mug
 from reconstruction.hull import Hull
 from reconstruction.joining.carving import carve_joined
+from reconstruction.joining.colours import chroma_difference
 from reconstruction.joining.join import JoinConfig, Joint, join_captures
 from reconstruction.joining.stage import JOIN, JOINED_SCALE, common_frame, compare_scales
 from reconstruction.metrics import mask_iou
@@ -116,6 +117,19 @@ def test_an_unpainted_object_is_joined_by_its_outlines(tmp_path: Path) -> None:
     joint = join_captures(first.half, second.half, QUICK)
     assert joint.method == "shape"
     assert_close(joint.first_from_second, truth(first, second), 1.0, 0.0015)
+
+
+def test_colours_tell_placements_apart_that_outlines_can_not(captures: tuple[TrueHalf, TrueHalf], tmp_path: Path) -> None:
+    first, second = (captured.half for captured in captures)
+    right = truth(*captures)
+    over = Similarity(1.0, turned(0, 0, 180)) @ right
+    found, other = (chroma_difference(first, second, placement) for placement in (right, over))
+    assert found is not None
+    assert other is not None
+    assert found < 0.6
+    assert other > found + 0.3
+    plain = outlined(jug(0.004), turned(0, 0, 10), tmp_path).half
+    assert chroma_difference(plain, plain, Similarity(1.0)) is None, "grey tells nothing"
 
 
 def test_an_object_that_looks_alike_from_all_sides_is_refused(tmp_path: Path) -> None:
