@@ -44,7 +44,8 @@ def run_join(config: JoinConfig, context: StageContext) -> Quality:
     (context.out / context.workspace.joint.name).write_text(json.dumps(joint.to_json(), indent=1))
     numbers = {name: value for name, value in joint.to_json().items() if name != "first_from_second"}
     scale = {"scale": round(joint.first_from_second.scale, 5)}
-    return ({"warning": said} if said else {}) | numbers | scale
+    warnings = [{"code": "scales-differ", "photo": None, "message": said}] if said else []
+    return {**numbers, **scale, "warnings": warnings}
 
 
 def run_scale(config: ScaleConfig, context: StageContext) -> Quality:
