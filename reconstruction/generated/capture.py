@@ -31,8 +31,8 @@ from reconstruction.stage import Progress, silent
 class CaptureConfig:
     """`photos` on a hand-held path for onboarding, `from_above` of them steep; `held_out` others for testing the poses.
 
-    turntable_heights: instead of the walk, a camera on a tripod at so many heights while object and board turn on a disc; the room
-    stands still. plain: neither object nor room has any texture; only the board has.
+    turntable_heights: instead of the walk, a camera on a tripod at so many heights while object and board turn on a disc, by `turn_deg`
+    at each; the room stands still. plain: neither object nor room has any texture; only the board has.
     turned_deg: the object turned over about its own x, y and z; setting: another table, walk and light. Both leave the object,
     its paint and the truth frame as they are, so that two captures of one object can be made.
     """
@@ -46,6 +46,7 @@ class CaptureConfig:
     depth: bool = False
     workers: int = 2
     turntable_heights: int = 0
+    turn_deg: float = 360.0
     plain: bool = False
     turned_deg: Turn = UPRIGHT
     setting: int = 0
@@ -177,7 +178,7 @@ def _open_studio(mesh: Mesh, config: CaptureConfig, out: Path) -> None:
     cv2.setNumThreads(1)
     studio = config.studio(mesh)
     heights = config.turntable_heights
-    path = studio.turntable_path(config.photos, heights) if heights else studio.path(config.photos, config.from_above)
+    path = studio.turntable_path(config.photos, heights, config.turn_deg) if heights else studio.path(config.photos, config.from_above)
     _darkroom = _Darkroom(studio, path, LensCamera.behind(*make_camera(config.width, config.height)), out, config)
 
 

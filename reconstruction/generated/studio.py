@@ -135,14 +135,14 @@ class Studio:
                 shots.append(Shot(f"photo_{index:03d}", arrangement, pose, light))
         return shots
 
-    def turntable_path(self, count: int, heights: int) -> list[Shot]:
-        """The camera on a tripod at a few heights in turn; the disc turns all round at each."""
+    def turntable_path(self, count: int, heights: int, turn_deg: float = 360.0) -> list[Shot]:
+        """The camera on a tripod at a few heights in turn; the disc turns by `turn_deg` at each."""
         shots = []
         for height, members in enumerate(np.array_split(np.arange(count), heights)):
             elevation = 26.0 if heights == 1 else 18 + 36 * height / (heights - 1)
             cam_from_room = orbit(np.array([0.0, 0.01, 0.05]), 200.0, elevation, self.farther * (0.62 - 0.03 * height), 1.5)
             for k, index in enumerate(members):
-                turn = 360 * k / len(members) + 5 * height
+                turn = turn_deg * k / len(members) + 5 * height
                 room_from_world = RigidTransform(Rotation.from_euler("z", turn, degrees=True).as_matrix())
                 light = lamp(35.0 - turn, 52.0)
                 arrangement = Arrangement(self.rest, (), self.seed + 100, turned_deg=turn)

@@ -1,4 +1,4 @@
-"""Where a thing without texture is: a box in one photo and the plane that it stands on, no points of its own needed."""
+"""Where a thing with little texture is: told by a box in one photo and the plane that it stands on."""
 
 from __future__ import annotations
 
@@ -13,14 +13,20 @@ from reconstruction.locate.support import SupportPlane
 from reconstruction.scene import RigidTransform, View
 
 DEEPEST = 1.5  # a thing is taken to reach at most so many of its widths away from the viewer
-SAMPLES = 64
+SAMPLES = 64  # points of the first guess of the shape
 
 
-def region_under_box(view: View, box: Box, plane: SupportPlane, margin: float) -> Region:
+def spanned(view: View, box: Box, points: Float[ndarray, "n 3"]) -> float:
+    """The share of the box's width or height, whichever is less, that the points span."""
+    pixels = view.project(points).clip(box[:2], box[2:])
+    return float((np.ptp(pixels, axis=0) / (box[2] - box[0], box[3] - box[1])).min())
+
+
+def region_under_box(view: View, box: Box, plane: SupportPlane, own: Float[ndarray, "n 3"], margin: float) -> Region:
     """Where the box's lower edge meets the plane the thing begins; the ray of its upper edge bounds depth and height.
 
-    `points` are not the thing's own: they sample the ellipsoid inside the region, as a first guess of its shape. Raises PromptError
-    where the box does not stand on the plane.
+    own: points on the thing. The region's `points` have others beside them: of the ellipsoid inside it, as a first guess of the thing's
+    shape. Raises PromptError where the box does not stand on the plane.
     """
     x0, y0, x1, y1 = box
     low, high = _direction(view, (x0 + x1) / 2, y1), _direction(view, (x0 + x1) / 2, y0)
@@ -41,7 +47,10 @@ def region_under_box(view: View, box: Box, plane: SupportPlane, margin: float) -
     half = (1 + margin) * np.where(np.abs(rotation[:2] @ forward) > 0.5, deep, width * (1 + deep / away)) / 2
     lower, upper = np.array([*-half, 0.0]), np.array([*half, (1 + margin) * tall])
     region_from_world = RigidTransform(rotation, -rotation @ middle)
-    return Region(region_from_world, lower, upper, region_from_world.inverse().apply(_ellipsoid(lower, upper)), plane.source)
+    guess = region_from_world.inverse().apply(_ellipsoid(lower, upper))
+    local = np.concatenate([region_from_world.apply(own), [lower, upper]])
+    lower, upper = np.append(local.min(0)[:2], 0.0), local.max(0)
+    return Region(region_from_world, lower, upper, np.concatenate([own, guess]), plane.source)
 
 
 def _direction(view: View, column: float, row: float) -> Float[ndarray, "3"]:

@@ -14,7 +14,7 @@ from numpy import ndarray
 from reconstruction.capture import Box, Capture, Prompt, SingleTag, TagBoard
 from reconstruction.errors import PromptError
 from reconstruction.locate.cluster import cluster_around, largest_cluster, spacing
-from reconstruction.locate.framed import region_under_box
+from reconstruction.locate.framed import SAMPLES, region_under_box, spanned
 from reconstruction.locate.region import Region
 from reconstruction.locate.spread import require_spread
 from reconstruction.locate.support import SupportPlane, camera_centres, looked_at, plane_from_points, plane_from_tags
@@ -31,7 +31,8 @@ class LocateConfig:
     """Lengths are shares of the object's rough size (with a prompt), else of the cameras' distance.
 
     `linkage`: points closer than this belong together. `min_height`: what lies lower is table. `margin`: the region
-    reaches beyond the points found by this much. `sparse_points`: with fewer on the object, box and tags are trusted more.
+    reaches beyond the points found by this much. `sparse_points`, `spanned`: with fewer points on the object, or points that span
+    less of the box's width or height, box and tags' plane tell where it is.
     """
 
     linkage: float = 0.13
@@ -39,6 +40,7 @@ class LocateConfig:
     margin: float = 0.3
     min_points: int = 12
     sparse_points: int = 30
+    spanned: float = 0.8
     seed: int = 0
 
 
@@ -161,22 +163,22 @@ def find_support(
 def find_region(
     views: Sequence[View], points: Float[ndarray, "n 3"], plane: SupportPlane, prompt: Prompt | None, config: LocateConfig
 ) -> tuple[Region, list[dict[str, Any]]]:
-    """The region, and a warning where too few points lie on the object, so that it is told by the box and the tags' plane alone."""
-    boxed = prompt is not None and prompt.box is not None and plane.source == "tags"
+    """The region, and a warning where the object's points span only part of the box, so that box and tags' plane tell it instead."""
     try:
         region = locate_object(views, points, plane, prompt, config)
+        own = region.points
     except PromptError:
-        if not boxed:
+        if prompt is None or prompt.box is None or plane.source != "tags":
             raise
-    else:
-        if not boxed or len(region.points) >= config.sparse_points:
-            return region, []
-    assert prompt is not None
-    assert prompt.box is not None
+        own = np.zeros((0, 3))
+    if prompt is None or prompt.box is None or plane.source != "tags":
+        return region, []
     view = next(v for v in views if v.name == prompt.photo)
-    message = f"hardly any scene points lie on the object: its place is told by the box in {view.name} and the tags' plane alone"
+    if len(own) >= config.sparse_points and spanned(view, prompt.box, own) >= config.spanned:
+        return region, []
+    message = f"the {len(own)} scene points on the object span only part of the box in {view.name}: box and tags' plane tell where it is"
     warning = {"code": "region-from-box", "photo": view.name, "message": message}
-    return region_under_box(view, prompt.box, plane, config.margin), [warning]
+    return region_under_box(view, prompt.box, plane, own if len(own) >= config.sparse_points else own[:0], config.margin), [warning]
 
 
 def run(config: LocateConfig, context: StageContext) -> Quality:
@@ -190,7 +192,7 @@ def run(config: LocateConfig, context: StageContext) -> Quality:
     tags.save(context.out / workspace.tags.name)
     (context.out / workspace.region.name).write_text(json.dumps(region.to_json()))
     return {
-        "points_on_object": 0 if warnings else len(region.points),
+        "points_on_object": len(region.points) - (SAMPLES if warnings else 0),
         "tags": len(tags.corners),
         "tag_residual_px": round(tags.residual_px, 3),
         "plane": region.plane_source,
