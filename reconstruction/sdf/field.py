@@ -40,7 +40,7 @@ class SurfaceField(nn.Module):
         self.config = config
         nodes = (config.base_cells + 1) ** 3
         base = HashGridConfig(1, config.base_cells, config.base_cells, (nodes - 1).bit_length())
-        self.base: Encoding = make_encoding(base, "numba" if encoding == "numba" else "torch").requires_grad_(False)
+        self.base: Encoding = make_encoding(base, "torch" if encoding == "tcnn" else encoding).requires_grad_(False)
         self.distance_grid: Encoding = make_encoding(config.distance, encoding)
         self.distance_hidden = nn.Linear(3 + config.distance.width, config.hidden)
         self.distance_out = nn.Linear(config.hidden, 1)

@@ -21,7 +21,8 @@ from reconstruction.sdf.field import FieldConfig, SurfaceField
 from reconstruction.sdf.frame import cube_around, hull_distances, unseen_nodes
 from reconstruction.sdf.hollows import open_hollows
 from reconstruction.sdf.model import SurfaceModel
-from reconstruction.sdf.rays import RayPool, Window, open_window
+from reconstruction.sdf.pool import RayPool
+from reconstruction.sdf.rays import Window, open_window
 from reconstruction.sdf.train import Trainer, TrainingConfig
 from reconstruction.stage import Progress, Quality, Stage, StageContext, silent
 from reconstruction.stereo import StereoConfig
@@ -66,9 +67,9 @@ def reconstruct_surface(
     told = f"of {len(training)} photos looked at for hollows"
     start = open_hollows(hull, training, config.stereo, lambda done: progress(0, config.training.steps, f"{done} {told}"))
     trainer = _trainer(training, start, unit_from_obj, config)
-    seconds = _train(trainer, progress, scratch)
+    steps, seconds = _train(trainer, progress, scratch)
     model = SurfaceModel(trainer.surface.requires_grad_(False), unit_from_obj, config.encoding)
-    mesh = extract_mesh(model, hull, trainer.cached, config.mesh_cells, config.faces)
+    mesh = extract_mesh(model, hull, trainer.cached.cpu().numpy(), config.mesh_cells, config.faces)
     mesh = Mesh(mesh.vertices, mesh.faces, vertex_colours(model, mesh, [w.view for w in training]))
     quality = {
         **compare(Renderer(model, mesh), heldout),
@@ -78,8 +79,8 @@ def reconstruct_surface(
         "extents_m": [round(float(v), 5) for v in mesh.extents],
         "sharpness": round(float(trainer.surface.sharpness), 1),
         "steps": trainer.step,
-        "seconds": round(sum(seconds), 1),
-        "steps_per_s": round(len(seconds) / max(sum(seconds), 1e-9), 1),
+        "seconds": round(seconds, 1),
+        "steps_per_s": round(steps / max(seconds, 1e-9), 1),
         "encoding": config.encoding,
     }
     shown = (heldout or training)[:: max(1, len(heldout or training) // 6)][:6]
@@ -101,32 +102,34 @@ def _trainer(windows: Sequence[Window], hull: Hull, unit_from_obj: Similarity, c
     surface = SurfaceField(config.field, config.encoding)
     distances = hull_distances(hull, unit_from_obj, config.field.base_cells)
     surface.set_base(torch.from_numpy(distances))
-    pool = RayPool.fill(windows, unit_from_obj, distances, reach=0.03)
-    return Trainer(surface, pool, config.training, unseen_nodes(distances, pool.centres), device=config.device)
+    surface.to(config.device)
+    pool = RayPool.fill(windows, unit_from_obj, surface.base_distances.contiguous(), reach=0.03)
+    unseen = torch.from_numpy(unseen_nodes(distances, pool.centres.cpu().numpy())).to(config.device)
+    return Trainer(surface, pool, config.training, unseen)
 
 
-def _train(trainer: Trainer, progress: Progress, scratch: Path | None) -> list[float]:
-    """Runs the steps that are left; returns the seconds of each."""
+def _train(trainer: Trainer, progress: Progress, scratch: Path | None) -> tuple[int, float]:
+    """Runs the steps that are left; returns how many those were, and their seconds."""
     checkpoint = scratch / "checkpoint.safetensors" if scratch else None
     if checkpoint:
         load_checkpoint(checkpoint, trainer)
-    seconds: list[float] = []
-    reported = saved = time.monotonic()
+    first, started = trainer.step, time.monotonic()
+    reported = saved = started
     while trainer.step < trainer.config.steps:
-        started = time.monotonic()
         losses = trainer.run_step()
         now = time.monotonic()
-        seconds.append(now - started)
-        if not np.isfinite(losses["colour"]):
-            raise SurfaceError("the training of the surface diverged", try_next="run it with a smaller table_rate")
-        if now - reported > 1:
+        last = trainer.step == trainer.config.steps
+        if last or now - reported > 1:
             reported = now
-            progress(trainer.step, trainer.config.steps, f"colour loss {losses['colour']:.4f}")
+            colour = float(losses["colour"])  # not at every step: a GPU would have to wait for its host
+            if not np.isfinite(colour):
+                raise SurfaceError("the training of the surface diverged", try_next="run it with a smaller table_rate")
+            progress(trainer.step, trainer.config.steps, f"colour loss {colour:.4f}")
         if checkpoint and now - saved > _CHECKPOINT_S:
             save_checkpoint(checkpoint, trainer)
             saved = time.monotonic()
     trainer.refresh()
-    return seconds
+    return trainer.step - first, time.monotonic() - started
 
 
 def run(config: SurfaceConfig, context: StageContext) -> Quality:
