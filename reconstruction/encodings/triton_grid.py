@@ -1,4 +1,4 @@
-"""Hash grids for GPUs: one Triton kernel forwards and one backwards. Triton comes with torch's builds for NVIDIA GPUs."""
+"""Hash grids for GPUs: one Triton kernel forwards and one backwards. Triton comes with torch's builds for NVIDIA GPUs, and wants a C compiler."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _corner(x, y, z, fx, fy, fz, i: tl.constexpr, j: tl.constexpr, k: tl.constex
     return entry, wx * wy * wz, dx, dy, dz
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit(do_not_specialize=["count"])  # type: ignore[untyped-decorator]
 def _interpolate(  # type: ignore[no-untyped-def]
     points, table, levels, features, jacobian, count, dense, hashed, width, SLOPES: tl.constexpr, BLOCK: tl.constexpr
 ):
@@ -125,7 +125,7 @@ def _interpolate(  # type: ignore[no-untyped-def]
         tl.store(jacobian + 3 * column + 5, bz * scale, mask=seen)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit(do_not_specialize=["count"])  # type: ignore[untyped-decorator]
 def _scatter(  # type: ignore[no-untyped-def]
     points, by_features, by_jacobian, levels, grad, count, dense, hashed, width, SLOPES: tl.constexpr, BLOCK: tl.constexpr
 ):

@@ -22,10 +22,11 @@ class FieldConfig:
     colour: HashGridConfig = field(default_factory=lambda: HashGridConfig(levels=8, coarsest=16, finest=384, log2_entries=17))
     base_cells: int = 96
     hidden: int = 64
+    colour_dtype: str = "float32"  # or bfloat16: of the colour network's products; distances never, they would be off by a cell
 
     @classmethod
     def from_json(cls, doc: dict) -> FieldConfig:
-        return cls(HashGridConfig(**doc["distance"]), HashGridConfig(**doc["colour"]), doc["base_cells"], doc["hidden"])
+        return cls(HashGridConfig(**doc["distance"]), HashGridConfig(**doc["colour"]), doc["base_cells"], doc["hidden"], doc["colour_dtype"])
 
 
 class SurfaceField(nn.Module):
@@ -97,8 +98,12 @@ class SurfaceField(nn.Module):
         self, points: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"], normals: Float[Tensor, "n 3"], active: int, sheen: float = 1.0
     ) -> Float[Tensor, "n 3"]:
         """RGB in [0, 1]. `sheen` below one takes the view direction's influence away."""
-        features = [self.colour_grid(points, active), normals, sheen * harmonics(directions)]
-        return torch.sigmoid(self.colour_net(torch.cat(features, 1)))
+        features = torch.cat([self.colour_grid(points, active), normals, sheen * harmonics(directions)], 1)
+        if self.config.colour_dtype == "float32":
+            return torch.sigmoid(self.colour_net(features))
+        with torch.autocast(points.device.type, getattr(torch, self.config.colour_dtype)):
+            shown = self.colour_net(features)
+        return torch.sigmoid(shown.float())
 
 
 def harmonics(directions: Float[Tensor, "n 3"]) -> Float[Tensor, "n 9"]:

@@ -59,7 +59,7 @@ class RayPool:
         centres, rows = [], []
         for index, window in enumerate(windows):
             centre, directions = (torch.from_numpy(array).to(device) for array in window.rays(unit_from_obj))
-            near = _near(centre, directions, distances, reach)
+            near = pass_near(centre, directions, distances, reach)
             photo, labels = (torch.from_numpy(array).to(device) for array in (window.photo.reshape(-1, 3), window.labels.reshape(-1)))
             centres.append(centre)
             rows.append((near.new_full((int(near.sum()),), index, dtype=torch.int32), directions[near], photo[near], labels[near]))
@@ -72,9 +72,10 @@ class RayPool:
         return Batch(self.centres[window], self.directions[pick], self.colours[pick].float() / 255, self.labels[pick], window)
 
 
-def _near(
+def pass_near(
     centre: Float[Tensor, "3"], directions: Float[Tensor, "n 3"], distances: Float[Tensor, "side side side"], reach: float
 ) -> Bool[Tensor, "n"]:
+    """Which rays from `centre` come within `reach` of the surface whose `distances` are given at the grid nodes."""
     parts = []
     for part in torch.split(directions, _CHUNK):
         origins, start = centre.expand_as(part).contiguous(), part.new_zeros(len(part), 1)

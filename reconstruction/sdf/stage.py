@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from reconstruction.errors import SurfaceError
+from reconstruction.errors import BackendMissing, InputError, SurfaceError
 from reconstruction.hull import Hull
 from reconstruction.scene import Mesh, Similarity, View
 from reconstruction.scene.view import load_views
@@ -98,6 +98,7 @@ def _windows(views: Sequence[View], hull: Hull, config: SurfaceConfig) -> tuple[
 
 
 def _trainer(windows: Sequence[Window], hull: Hull, unit_from_obj: Similarity, config: SurfaceConfig) -> Trainer:
+    _check_device(config)
     torch.manual_seed(config.training.seed)
     surface = SurfaceField(config.field, config.encoding)
     distances = hull_distances(hull, unit_from_obj, config.field.base_cells)
@@ -106,6 +107,16 @@ def _trainer(windows: Sequence[Window], hull: Hull, unit_from_obj: Similarity, c
     pool = RayPool.fill(windows, unit_from_obj, surface.base_distances.contiguous(), reach=0.03)
     unseen = torch.from_numpy(unseen_nodes(distances, pool.centres.cpu().numpy())).to(config.device)
     return Trainer(surface, pool, config.training, unseen)
+
+
+def _check_device(config: SurfaceConfig) -> None:
+    """Raises BackendMissing where there is no such device, InputError where the encoding can't run on it."""
+    on_gpu = config.device.startswith("cuda")
+    if on_gpu and not torch.cuda.is_available():
+        raise BackendMissing("this machine has no CUDA device", try_next="choose the standard profile, which trains on a CPU")
+    if config.encoding in (("numba",) if on_gpu else ("triton", "tcnn")):
+        fits = "triton, tcnn or torch" if on_gpu else "numba or torch"
+        raise InputError(f"the encoding {config.encoding!r} does not run on {config.device!r}", try_next=f"choose {fits}")
 
 
 def _train(trainer: Trainer, progress: Progress, scratch: Path | None) -> tuple[int, float]:
