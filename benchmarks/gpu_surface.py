@@ -17,6 +17,7 @@ import time
 import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,13 @@ if importlib.util.find_spec("jaxtyping") is None:  # shapes in signatures: names
     for kind in ("Bool", "Float", "Int", "UInt8"):
         setattr(sys.modules["jaxtyping"], kind, type(kind, (), {"__class_getitem__": lambda item: object}))
 
-from reconstruction.encodings import Encoding, HashGridConfig, make_encoding  # noqa: E402
-from reconstruction.errors import BackendMissing  # noqa: E402
-from reconstruction.sdf import pool, train  # noqa: E402
-from reconstruction.sdf.field import FieldConfig, SurfaceField  # noqa: E402
-from reconstruction.sdf.pool import EDGE, OBJECT, OUTSIDE, RayPool, pass_near  # noqa: E402
-from reconstruction.sdf.sampling import scan  # noqa: E402
-from reconstruction.sdf.train import Trainer, TrainingConfig  # noqa: E402
+from reconstruction.encodings import Encoding, HashGridConfig, make_encoding
+from reconstruction.errors import BackendMissing
+from reconstruction.sdf import pool, train
+from reconstruction.sdf.field import FieldConfig, SurfaceField
+from reconstruction.sdf.pool import EDGE, OBJECT, OUTSIDE, RayPool, pass_near
+from reconstruction.sdf.sampling import scan
+from reconstruction.sdf.train import Trainer, TrainingConfig
 
 GOAL = 0.003  # Chamfer over the diameter
 SCALE = 7.0  # cube units a metre: the mug fills the unit cube but for a margin
@@ -51,7 +52,7 @@ def mug(points: Tensor) -> Tensor:
     p = (points - 0.5) / SCALE + points.new_tensor([0.018, 0.0, 0.05])
     radius, z = p[..., :2].norm(dim=-1), p[..., 2]
     corners = [(0.0, 0.005), (0.036, 0.005), (0.040, 0.009), (0.040, 0.095)]
-    strokes = [_to_stroke(radius, z, *a, *b) for a, b in zip(corners, corners[1:], strict=False)]
+    strokes = [_to_stroke(radius, z, *a, *b) for a, b in pairwise(corners)]
     body = torch.stack(strokes).amin(0) - 0.0025
     across = (p[..., 0] - 0.045).hypot(z - 0.050) - 0.028
     handle = across.hypot(p[..., 1]) - 0.0055
@@ -200,7 +201,9 @@ def make_trainer(photos: list[Photo], distances: Tensor, field: FieldConfig, tra
     for index, photo in enumerate(photos):
         directions, labels = photo.directions.reshape(-1, 3), photo.labels.reshape(-1)
         near = pass_near(photo.centre, directions, distances, 0.03)
-        rows.append((torch.full_like(labels[near], index, dtype=torch.int32), directions[near], photo.colour.reshape(-1, 3)[near], labels[near]))
+        rows.append(
+            (torch.full_like(labels[near], index, dtype=torch.int32), directions[near], photo.colour.reshape(-1, 3)[near], labels[near])
+        )
     pool = RayPool(torch.stack([photo.centre for photo in photos]), *(torch.cat(column) for column in zip(*rows, strict=True)))
     return Trainer(surface, pool, training, torch.zeros(0, 3, device=distances.device))
 
@@ -362,7 +365,12 @@ def main() -> None:
     if a.device == "cpu" and importlib.util.find_spec("numba") is None:
         pool.place_samples = train.place_samples = scan  # what a GPU runs; the march for CPUs is compiled by numba
     name = torch.cuda.get_device_name() if a.device.startswith("cuda") else "cpu"
-    report: dict[str, Any] = {"device": name, "torch": torch.__version__, "numpy": np.__version__, "arguments": {**vars(a), "out": str(a.out)}}
+    report: dict[str, Any] = {
+        "device": name,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "arguments": {**vars(a), "out": str(a.out)},
+    }
 
     def note(key: str, value: Any) -> None:
         report[key] = value

@@ -1,4 +1,7 @@
-"""Hash grids for GPUs: one Triton kernel forwards and one backwards. Triton comes with torch's builds for NVIDIA GPUs, and wants a C compiler."""
+"""Hash grids for GPUs: one Triton kernel forwards and one backwards.
+
+Triton comes with torch's builds for NVIDIA GPUs; it compiles on first use and wants a C compiler on the machine.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from reconstruction.encodings import FEATURES, Encoding, HashGridConfig, initial_table
+from reconstruction.encodings import Encoding, HashGridConfig, initial_table
 
 _BLOCK = 256  # points a program; a program works on one level
 

@@ -26,7 +26,9 @@ class FieldConfig:
 
     @classmethod
     def from_json(cls, doc: dict) -> FieldConfig:
-        return cls(HashGridConfig(**doc["distance"]), HashGridConfig(**doc["colour"]), doc["base_cells"], doc["hidden"], doc["colour_dtype"])
+        return cls(
+            HashGridConfig(**doc["distance"]), HashGridConfig(**doc["colour"]), doc["base_cells"], doc["hidden"], doc["colour_dtype"]
+        )
 
 
 class SurfaceField(nn.Module):
@@ -76,7 +78,7 @@ class SurfaceField(nn.Module):
     def residual(self, points: Float[Tensor, "n 3"], active: int) -> Float[Tensor, "n"]:
         """What was learnt on top of the hull's distance."""
         features = torch.cat([points - 0.5, self.distance_grid(points, active)], 1)
-        return self.distance_out(functional.relu(self.distance_hidden(features)))[:, 0]
+        return self.distance_out(functional.relu(self.distance_hidden(features), inplace=True))[:, 0]
 
     def distance(self, points: Float[Tensor, "n 3"], active: int) -> Float[Tensor, "n"]:
         return self.base(points, 1)[:, 0] + self.residual(points, active)
@@ -88,10 +90,10 @@ class SurfaceField(nn.Module):
         """
         base, base_jacobian = self.base.with_jacobian(points, 1)
         features, jacobian = self.distance_grid.with_jacobian(points, active)
-        before = self.distance_hidden(torch.cat([points - 0.5, features], 1))
-        distance = base[:, 0] + self.distance_out(functional.relu(before))[:, 0]
-        by_inputs = ((before > 0) * self.distance_out.weight) @ self.distance_hidden.weight  # (n, 3 + f)
-        gradient = base_jacobian[:, 0] + by_inputs[:, :3] + (by_inputs[:, 3:, None] * jacobian).sum(1)
+        hidden = functional.relu(self.distance_hidden(torch.cat([points - 0.5, features], 1)), inplace=True)
+        distance = base[:, 0] + self.distance_out(hidden)[:, 0]
+        by_inputs = ((hidden > 0) * self.distance_out.weight) @ self.distance_hidden.weight  # (n, 3 + f)
+        gradient = base_jacobian[:, 0] + by_inputs[:, :3] + torch.einsum("nf,nfk->nk", by_inputs[:, 3:], jacobian)
         return distance, gradient
 
     def colour(

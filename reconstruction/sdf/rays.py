@@ -13,6 +13,7 @@ from reconstruction.hull import Hull, find_bites
 from reconstruction.scene import Camera, Similarity, View
 from reconstruction.sdf.pool import EDGE, HIDDEN, OBJECT, OUTSIDE
 
+
 @dataclass(frozen=True, eq=False)
 class Window:
     """The part of a photo that shows the object, shrunk where it has more pixels than needed."""

@@ -153,4 +153,4 @@ def run(config: SurfaceConfig, context: StageContext) -> Quality:
     return surface.quality
 
 
-SURFACE = Stage("surface", 3, ("scale", "masks", "sfm"), run)
+SURFACE = Stage("surface", 4, ("scale", "masks", "sfm"), run)

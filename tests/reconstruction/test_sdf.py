@@ -144,7 +144,9 @@ def test_march_and_scan_place_the_same_samples(ball: torch.Tensor) -> None:
     directions = functional.normalize(torch.randn(2000, 3, generator=rng), dim=1)
     origins = 0.5 + 0.35 * torch.randn(2000, 3, generator=rng) - 0.9 * directions
     jitter = torch.rand(2000, 18, generator=rng)
-    (marched, near), (scanned, also_near) = (place(origins, directions, ball, torch.tensor(0.025), jitter) for place in (place_samples, scan))
+    (marched, near), (scanned, also_near) = (
+        place(origins, directions, ball, torch.tensor(0.025), jitter) for place in (place_samples, scan)
+    )
     assert 300 < near.sum() < 1700
     assert (near != also_near).float().mean() < 0.01
     off = (marched - scanned)[near & also_near].abs()
