@@ -59,8 +59,10 @@ def reconstruct_surface(
     """The object's surface from masked views in the object frame and their hull.
 
     `scratch`: a folder for checkpoints; a training found there goes on. Every `holdout_every`-th photo is kept out and
-    scored against. Raises SurfaceError where the photos can't be used or no surface comes out.
+    scored against. Raises SurfaceError where the photos can't be used or no surface comes out, BackendMissing or InputError
+    where the device or the encoding can't be had.
     """
+    _check_device(config)
     training, heldout = _windows(views, hull, config)
     unit_from_obj = cube_around(hull)
     # the bar counts steps of training, so what comes before it is told in words
@@ -98,7 +100,6 @@ def _windows(views: Sequence[View], hull: Hull, config: SurfaceConfig) -> tuple[
 
 
 def _trainer(windows: Sequence[Window], hull: Hull, unit_from_obj: Similarity, config: SurfaceConfig) -> Trainer:
-    _check_device(config)
     torch.manual_seed(config.training.seed)
     surface = SurfaceField(config.field, config.encoding)
     distances = hull_distances(hull, unit_from_obj, config.field.base_cells)

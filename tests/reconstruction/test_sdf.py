@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 from torch.nn import functional
 
 from reconstruction.encodings import HashGridConfig
-from reconstruction.errors import InputError, SurfaceError
+from reconstruction.errors import BackendMissing, InputError, SurfaceError
 from reconstruction.generated import GeneratedCapture
 from reconstruction.hull import Hull, carve_hull
 from reconstruction.scene import Mesh, View
@@ -117,6 +117,33 @@ def test_gradient_is_the_slope_of_the_distance(hull: Hull) -> None:
     distance, gradient = field.distance_and_gradient(points, 3)
     (expected,) = torch.autograd.grad(distance.sum(), points)
     torch.testing.assert_close(gradient, expected)
+
+
+def test_device_and_encoding_must_fit(posed_views: list[View], hull: Hull) -> None:
+    with pytest.raises(InputError, match="triton"):
+        reconstruct_surface(posed_views, hull, replace(SMALL, encoding="triton"))
+    if not torch.cuda.is_available():
+        with pytest.raises(BackendMissing, match="CUDA"):
+            reconstruct_surface(posed_views, hull, replace(SMALL, device="cuda", encoding="torch"))
+
+
+def test_colours_in_bfloat16_are_close(surface: Surface) -> None:
+    rough = SurfaceField(replace(SMALL.field, colour_dtype="bfloat16")).requires_grad_(False)
+    rough.load_state_dict(surface.model.field.state_dict())
+    points, face = surface.mesh.sample(5000, seed=3)
+    normals = surface.mesh.face_normals[face]
+    models = surface.model, replace(surface.model, field=rough)
+    exact, shown = (model.shade(points, -normals, normals) for model in models)
+    assert shown.dtype == np.float32
+    assert 0 < np.abs(exact - shown).mean() < 1 / 255
+    assert np.abs(exact - shown).max() < 6 / 255
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_trains_the_same_surface(posed_views: list[View], hull: Hull, surface: Surface, generated_capture: GeneratedCapture) -> None:
+    found = reconstruct_surface(posed_views, hull, replace(SMALL, device="cuda", encoding="triton"))
+    truth = generated_capture.mesh
+    assert error_share(found.mesh, truth) < 1.2 * error_share(surface.mesh, truth)
 
 
 @pytest.fixture(scope="module")
