@@ -61,7 +61,7 @@ FULL = replace(
         STANDARD.surface,
         training=replace(STANDARD.surface.training, steps=20_000, rays=4096, samples=32),
         device="cuda",
-        encoding="tcnn",
+        encoding="triton",
         photo_px=800,
         mesh_cells=384,
         faces=100_000,
@@ -71,6 +71,6 @@ FULL = replace(
         STANDARD.correspondence, steps=100_000, pixels=1024, network=FULL_NETWORK, workers=8, device="cuda", validate_every=2000
     ),
 )
-"""Close to the published sizes. Wants a GPU and tiny-cuda-nn, and says so where they are missing."""
+"""Close to the published sizes. Wants a GPU, and says so where there is none."""
 
 PROFILES = {"preview": PREVIEW, "standard": STANDARD, "full": FULL}

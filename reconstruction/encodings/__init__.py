@@ -1,7 +1,7 @@
 """Multi-resolution hash grids behind one interface: points in, features out, with their exact spatial derivative where asked.
 
-Müller et al., "Instant Neural Graphics Primitives", SIGGRAPH 2022. `numba` is the default on a CPU, `torch` the reference
-that runs anywhere, `tcnn` the one for NVIDIA GPUs that have tiny-cuda-nn.
+Müller et al., "Instant Neural Graphics Primitives", SIGGRAPH 2022. `numba` is the default on a CPU, `triton` the one
+for GPUs (it comes with torch), `tcnn` is tiny-cuda-nn where somebody built it, `torch` the reference that runs anywhere.
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ def initial_table(config: HashGridConfig) -> nn.Parameter:
 ENCODINGS = {
     "numba": Backend("reconstruction.encodings.numba_grid:NumbaHashGrid"),
     "torch": Backend("reconstruction.encodings.torch_grid:TorchHashGrid"),
+    "triton": Backend("reconstruction.encodings.triton_grid:TritonHashGrid", "pip install triton (a torch for NVIDIA GPUs brings it)"),
     "tcnn": Backend(
         "reconstruction.encodings.tcnn_grid:TcnnHashGrid",
         "pip install git+https://github.com/NVlabs/tiny-cuda-nn/#subdirectory=bindings/torch (needs CUDA and an NVIDIA GPU)",

@@ -15,10 +15,10 @@ from reconstruction.sdf.train import Trainer
 def save_checkpoint(path: Path, trainer: Trainer) -> None:
     """Replaces the file only once the new one is complete."""
     tensors = {f"field.{name}": tensor for name, tensor in trainer.surface.state_dict().items()}
-    tensors |= {"exposure": trainer.exposure.data, "cached": torch.from_numpy(trainer.cached)}
+    tensors |= {"exposure": trainer.exposure.data, "cached": trainer.cached, "rng": trainer.rng.get_state()}
     for index, moments in trainer.optimizer.state_dict()["state"].items():
         tensors |= {f"adam.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}
-    about = {"step": trainer.step, "rng": trainer.rng.bit_generator.state}
+    about = {"step": trainer.step}
     partial = path.with_suffix(".partial")
     save_file(
         {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, str(partial), {"state": json.dumps(about)}
@@ -36,7 +36,7 @@ def load_checkpoint(path: Path, trainer: Trainer) -> bool:
         return False
     trainer.surface.load_state_dict({name[6:]: tensor for name, tensor in tensors.items() if name.startswith("field.")})
     trainer.exposure.data.copy_(tensors["exposure"])
-    trainer.cached = tensors["cached"].numpy().copy()
+    trainer.cached.copy_(tensors["cached"])
     moments: dict[int, dict[str, torch.Tensor]] = {}
     for name in (name for name in tensors if name.startswith("adam.")):
         _, index, moment = name.split(".")
@@ -44,5 +44,5 @@ def load_checkpoint(path: Path, trainer: Trainer) -> bool:
     groups = trainer.optimizer.state_dict()["param_groups"]
     trainer.optimizer.load_state_dict({"state": moments, "param_groups": groups})
     trainer.step = about["step"]
-    trainer.rng.bit_generator.state = about["rng"]
+    trainer.rng.set_state(tensors["rng"])
     return True

@@ -15,7 +15,8 @@ from reconstruction.rasterizers import Rasterizer, make_rasterizer
 from reconstruction.scene import Mesh
 from reconstruction.scene.images import write_photo
 from reconstruction.sdf.model import SurfaceModel
-from reconstruction.sdf.rays import HIDDEN, OBJECT, OUTSIDE, Window
+from reconstruction.sdf.pool import HIDDEN, OBJECT, OUTSIDE
+from reconstruction.sdf.rays import Window
 
 
 class Renderer:

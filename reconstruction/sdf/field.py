@@ -22,10 +22,13 @@ class FieldConfig:
     colour: HashGridConfig = field(default_factory=lambda: HashGridConfig(levels=8, coarsest=16, finest=384, log2_entries=17))
     base_cells: int = 96
     hidden: int = 64
+    colour_dtype: str = "float32"  # or bfloat16: of the colour network's products; distances never, they would be off by a cell
 
     @classmethod
     def from_json(cls, doc: dict) -> FieldConfig:
-        return cls(HashGridConfig(**doc["distance"]), HashGridConfig(**doc["colour"]), doc["base_cells"], doc["hidden"])
+        return cls(
+            HashGridConfig(**doc["distance"]), HashGridConfig(**doc["colour"]), doc["base_cells"], doc["hidden"], doc["colour_dtype"]
+        )
 
 
 class SurfaceField(nn.Module):
@@ -40,7 +43,7 @@ class SurfaceField(nn.Module):
         self.config = config
         nodes = (config.base_cells + 1) ** 3
         base = HashGridConfig(1, config.base_cells, config.base_cells, (nodes - 1).bit_length())
-        self.base: Encoding = make_encoding(base, "numba" if encoding == "numba" else "torch").requires_grad_(False)
+        self.base: Encoding = make_encoding(base, "torch" if encoding == "tcnn" else encoding).requires_grad_(False)
         self.distance_grid: Encoding = make_encoding(config.distance, encoding)
         self.distance_hidden = nn.Linear(3 + config.distance.width, config.hidden)
         self.distance_out = nn.Linear(config.hidden, 1)
@@ -75,7 +78,7 @@ class SurfaceField(nn.Module):
     def residual(self, points: Float[Tensor, "n 3"], active: int) -> Float[Tensor, "n"]:
         """What was learnt on top of the hull's distance."""
         features = torch.cat([points - 0.5, self.distance_grid(points, active)], 1)
-        return self.distance_out(functional.relu(self.distance_hidden(features)))[:, 0]
+        return self.distance_out(functional.relu(self.distance_hidden(features), inplace=True))[:, 0]
 
     def distance(self, points: Float[Tensor, "n 3"], active: int) -> Float[Tensor, "n"]:
         return self.base(points, 1)[:, 0] + self.residual(points, active)
@@ -87,18 +90,22 @@ class SurfaceField(nn.Module):
         """
         base, base_jacobian = self.base.with_jacobian(points, 1)
         features, jacobian = self.distance_grid.with_jacobian(points, active)
-        before = self.distance_hidden(torch.cat([points - 0.5, features], 1))
-        distance = base[:, 0] + self.distance_out(functional.relu(before))[:, 0]
-        by_inputs = ((before > 0) * self.distance_out.weight) @ self.distance_hidden.weight  # (n, 3 + f)
-        gradient = base_jacobian[:, 0] + by_inputs[:, :3] + (by_inputs[:, 3:, None] * jacobian).sum(1)
+        hidden = functional.relu(self.distance_hidden(torch.cat([points - 0.5, features], 1)), inplace=True)
+        distance = base[:, 0] + self.distance_out(hidden)[:, 0]
+        by_inputs = ((hidden > 0) * self.distance_out.weight) @ self.distance_hidden.weight  # (n, 3 + f)
+        gradient = base_jacobian[:, 0] + by_inputs[:, :3] + torch.einsum("nf,nfk->nk", by_inputs[:, 3:], jacobian)
         return distance, gradient
 
     def colour(
         self, points: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"], normals: Float[Tensor, "n 3"], active: int, sheen: float = 1.0
     ) -> Float[Tensor, "n 3"]:
         """RGB in [0, 1]. `sheen` below one takes the view direction's influence away."""
-        features = [self.colour_grid(points, active), normals, sheen * harmonics(directions)]
-        return torch.sigmoid(self.colour_net(torch.cat(features, 1)))
+        features = torch.cat([self.colour_grid(points, active), normals, sheen * harmonics(directions)], 1)
+        if self.config.colour_dtype == "float32":
+            return torch.sigmoid(self.colour_net(features))
+        with torch.autocast(points.device.type, getattr(torch, self.config.colour_dtype)):
+            shown = self.colour_net(features)
+        return torch.sigmoid(shown.float())
 
 
 def harmonics(directions: Float[Tensor, "n 3"]) -> Float[Tensor, "n 9"]:

@@ -75,7 +75,7 @@ class SurfaceModel:
 
     @classmethod
     def load(cls, path: Path, encoding: str | None = None) -> SurfaceModel:
-        """`encoding`: another backend than the one it was trained with; torch and numba share their tables.
+        """On the CPU. `encoding`: another backend than numba; all but tcnn, which reads only its own, share their tables.
 
         Raises InputError where the file is no surface, BackendMissing where its encoding is not installed.
         """
@@ -86,8 +86,7 @@ class SurfaceModel:
             config = FieldConfig.from_json(json.loads(about["config"]))
         except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
             raise InputError(f"{path.name} can't be read as a surface ({error})", try_next="run the surface stage again") from error
-        trained_with = about["encoding"]
-        chosen = encoding or ("numba" if trained_with == "torch" else trained_with)
+        chosen = encoding or ("tcnn" if about["encoding"] == "tcnn" else "numba")
         field = SurfaceField(config, chosen).requires_grad_(False)
         field.load_state_dict(tensors)
         return cls(field, Similarity.from_json(json.loads(about["unit_from_obj"])), chosen)

@@ -1,21 +1,17 @@
-"""The training pixels: those of every photo that lie on the object or close around it, kept small in memory."""
+"""What of every photo is trained on: the part around the object, kept small, and what its mask says of each pixel."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
 from reconstruction.hull import Hull, find_bites
 from reconstruction.scene import Camera, Similarity, View
-from reconstruction.sdf.sampling import place_samples
-
-OUTSIDE, EDGE, OBJECT, HIDDEN = 0, 1, 2, 3
-"""EDGE pixels mix object and background: they count for the outline, not for the colour. HIDDEN: the mask has a bite there."""
+from reconstruction.sdf.pool import EDGE, HIDDEN, OBJECT, OUTSIDE
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,46 +61,3 @@ def _labels(mask: Bool[ndarray, "h w"], silhouette: Bool[ndarray, "h w"]) -> UIn
     labels = np.where(inner, OBJECT, np.where(mask, EDGE, OUTSIDE)).astype(np.uint8)
     labels[find_bites(mask, silhouette)] = HIDDEN
     return labels
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """origins, directions: unit cube. colours: [0, 1]. window: the index of the photo."""
-
-    origins: Float[ndarray, "r 3"]
-    directions: Float[ndarray, "r 3"]
-    colours: Float[ndarray, "r 3"]
-    labels: UInt8[ndarray, "r"]
-    window: Int[ndarray, "r"]
-
-
-@dataclass(frozen=True, eq=False)
-class RayPool:
-    """All training pixels, flat."""
-
-    centres: Float[ndarray, "v 3"]
-    window: Int[ndarray, "n"]
-    directions: Float[ndarray, "n 3"]
-    colours: UInt8[ndarray, "n 3"]
-    labels: UInt8[ndarray, "n"]
-
-    @classmethod
-    def fill(
-        cls, windows: Sequence[Window], unit_from_obj: Similarity, distances: Float[ndarray, "side side side"], reach: float
-    ) -> RayPool:
-        """Keeps the pixels whose rays come within `reach` (cube units) of the hull; no other can tell anything."""
-        centres, rows = [], []
-        for index, window in enumerate(windows):
-            centre, directions = window.rays(unit_from_obj)
-            _, near = place_samples(
-                np.tile(centre, (len(directions), 1)), directions, distances, reach, np.zeros((len(directions), 1), np.float32)
-            )
-            centres.append(centre)
-            numbers = np.full(int(near.sum()), index, np.int32)
-            rows.append((numbers, directions[near], window.photo.reshape(-1, 3)[near], window.labels.reshape(-1)[near]))
-        return cls(np.stack(centres), *(np.concatenate(column) for column in zip(*rows, strict=True)))
-
-    def draw(self, count: int, rng: np.random.Generator) -> Batch:
-        pick = rng.integers(0, len(self.labels), count)
-        window = self.window[pick]
-        return Batch(self.centres[window], self.directions[pick], self.colours[pick].astype(np.float32) / 255, self.labels[pick], window)

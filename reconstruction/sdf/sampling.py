@@ -2,95 +2,73 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
 
-import numba
-import numpy as np
+import torch
 from jaxtyping import Bool, Float
-from numpy import ndarray
+from torch import Tensor
+from torch.nn import functional
 
-_STEPS = 256  # of a march inside the band
-_ZERO, _ONE = np.float32(0), np.float32(1)
+_STEP = 0.45  # of a grid cell: as short as the march's in its narrowest band
 
 
 def place_samples(
-    origins: Float[ndarray, "r 3"],
-    directions: Float[ndarray, "r 3"],
-    distances: Float[ndarray, "side side side"],
-    half_width: float,
-    jitter: Float[ndarray, "r s"],
-) -> tuple[Float[ndarray, "r s"], Bool[ndarray, "r"]]:
+    origins: Float[Tensor, "r 3"],
+    directions: Float[Tensor, "r 3"],
+    distances: Float[Tensor, "side side side"],
+    half_width: Float[Tensor, ""],
+    jitter: Float[Tensor, "r s"],
+) -> tuple[Float[Tensor, "r s"], Bool[Tensor, "r"]]:
     """Sorted ray lengths of `s` samples a ray, and which rays come within `half_width` of the surface at all.
 
     All in the unit cube, float32; directions of length one. Samples lie where the cached distance is below `half_width`,
     up to where a ray is that deep inside; denser close to the surface; stratified, each placed by its `jitter` in [0, 1).
+    A CPU marches ray by ray; anything else looks at every step of every ray at once, without asking the host.
     """
-    lengths = np.zeros(jitter.shape, np.float32)
-    near = np.zeros(len(origins), np.bool_)
-    _place(origins, directions, distances, np.float32(half_width), jitter, lengths, near)
-    return lengths, near
+    if origins.device.type == "cpu":
+        from reconstruction.sdf.marching import march  # compiled: a machine that trains elsewhere needs no numba
+
+        lengths, near = march(origins.numpy(), directions.numpy(), distances.numpy(), float(half_width), jitter.numpy())
+        return torch.from_numpy(lengths), torch.from_numpy(near)
+    return scan(origins, directions, distances, half_width, jitter)
 
 
-@numba.njit(inline="always", fastmath=True)  # type: ignore[untyped-decorator]
-def _trilinear(grid: ndarray, x: Any, y: Any, z: Any) -> Any:
-    cells = grid.shape[0] - 1
-    side = np.float32(cells)
-    x, y, z = min(max(x, _ZERO), _ONE) * side, min(max(y, _ZERO), _ONE) * side, min(max(z, _ZERO), _ONE) * side
-    i, j, k = min(int(x), cells - 1), min(int(y), cells - 1), min(int(z), cells - 1)
-    x, y, z = x - np.float32(i), y - np.float32(j), z - np.float32(k)
-    low = (grid[i, j, k] * (_ONE - z) + grid[i, j, k + 1] * z) * (_ONE - y) + (
-        grid[i, j + 1, k] * (_ONE - z) + grid[i, j + 1, k + 1] * z
-    ) * y
-    i += 1
-    high = (grid[i, j, k] * (_ONE - z) + grid[i, j, k + 1] * z) * (_ONE - y) + (
-        grid[i, j + 1, k] * (_ONE - z) + grid[i, j + 1, k + 1] * z
-    ) * y
-    return low * (_ONE - x) + high * x
-
-
-@numba.njit(inline="always", fastmath=True)  # type: ignore[untyped-decorator]
-def _through_cube(origin: ndarray, direction: ndarray) -> tuple[Any, Any]:
-    """Ray lengths at which it enters and leaves [0, 1]^3; empty where the first is larger."""
-    enter, leave = _ZERO, np.float32(1e9)
-    for axis in range(3):
-        slope = direction[axis]
-        if abs(slope) < np.float32(1e-9):
-            slope = np.float32(1e-9)
-        a, b = -origin[axis] / slope, (_ONE - origin[axis]) / slope
-        enter, leave = max(enter, min(a, b)), min(leave, max(a, b))
-    return enter, leave
-
-
-@numba.njit(parallel=True, fastmath=True, cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _place(
-    origins: ndarray, directions: ndarray, grid: ndarray, half_width: float, jitter: ndarray, lengths: ndarray, near: ndarray
-) -> None:
-    step = min(half_width * np.float32(0.3), np.float32(0.5) / np.float32(grid.shape[0] - 1))
+def scan(
+    origins: Float[Tensor, "r 3"],
+    directions: Float[Tensor, "r 3"],
+    distances: Float[Tensor, "side side side"],
+    half_width: Float[Tensor, ""],
+    jitter: Float[Tensor, "r s"],
+) -> tuple[Float[Tensor, "r s"], Bool[Tensor, "r"]]:
+    """The same from even steps through the whole cube, in plain torch: dear on a CPU, nothing to a GPU."""
+    step = _STEP / (len(distances) - 1)
+    enter, leave = _through_cube(origins, directions)
+    ticks = step * torch.arange(math.ceil(math.sqrt(3) / step), device=origins.device)
+    at = enter[:, None] + ticks  # (r, t)
+    found = _trilinear(distances, origins[:, None] + at[..., None] * directions[:, None])
+    inside = (found < half_width) & (at < leave[:, None])
+    deep = inside & (found < -half_width)
+    inside &= deep.cumsum(1) - deep.long() == 0  # up to and with the first one that is deep
+    mass = inside * ((-3 * found.abs() / half_width).exp() + 0.08)
+    whole = mass.cumsum(1)
+    near = whole[:, -1] > 0
     count = jitter.shape[1]
-    for r in numba.prange(len(origins)):
-        o, d = origins[r], directions[r]
-        at = np.empty(_STEPS, np.float32)
-        mass = np.empty(_STEPS + 1, np.float32)  # cumulative
-        mass[0] = _ZERO
-        marched = 0
-        t, leave = _through_cube(o, d)
-        while t < leave and marched < _STEPS:
-            f = _trilinear(grid, o[0] + t * d[0], o[1] + t * d[1], o[2] + t * d[2])
-            if f < half_width:
-                at[marched] = t
-                mass[marched + 1] = mass[marched] + np.exp(np.float32(-3) * abs(f) / half_width) + np.float32(0.08)
-                marched += 1
-                t += step
-                if f < -half_width:
-                    break
-            else:  # trilinear distances of a blurred grid may overstate a little
-                t += max(np.float32(0.8) * (f - half_width), step)
-        if marched == 0:
-            continue
-        near[r] = True
-        i = 0
-        for s in range(count):
-            wanted = mass[marched] * (np.float32(s) + jitter[r, s]) / np.float32(count)
-            while i < marched - 1 and mass[i + 1] < wanted:
-                i += 1
-            lengths[r, s] = at[i] + step * (wanted - mass[i]) / (mass[i + 1] - mass[i])
+    wanted = whole[:, -1:] * (torch.arange(count, device=origins.device) + jitter) / count
+    # the first step whose mass reaches what is wanted; rays that have none point at their first step
+    index = torch.searchsorted(whole, wanted.clamp(min=1e-12)).clamp(max=len(ticks) - 1)
+    own, until = mass.gather(1, index), whole.gather(1, index)
+    part = ((wanted - until) / own.clamp(min=1e-12) + 1).clamp(0, 1)
+    return (at.gather(1, index) + step * part) * near[:, None], near
+
+
+def _through_cube(origins: Float[Tensor, "r 3"], directions: Float[Tensor, "r 3"]) -> tuple[Float[Tensor, "r"], Float[Tensor, "r"]]:
+    """Ray lengths at which it enters and leaves [0, 1]^3; empty where the first is larger."""
+    slopes = torch.where(directions.abs() < 1e-9, 1e-9, directions)
+    a, b = -origins / slopes, (1 - origins) / slopes
+    return torch.minimum(a, b).amax(1).clamp(min=0), torch.maximum(a, b).amin(1)
+
+
+def _trilinear(grid: Float[Tensor, "side side side"], points: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n"]:
+    """Values at points of the unit cube; those outside are taken to the border."""
+    at = (2 * points - 1).flip(-1)[None, None]  # grid_sample wants z, y, x in [-1, 1]
+    return functional.grid_sample(grid[None, None], at, padding_mode="border", align_corners=True)[0, 0, 0]

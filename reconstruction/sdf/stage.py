@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from reconstruction.errors import SurfaceError
+from reconstruction.errors import BackendMissing, InputError, SurfaceError
 from reconstruction.hull import Hull
 from reconstruction.scene import Mesh, Similarity, View
 from reconstruction.scene.view import load_views
@@ -21,7 +21,8 @@ from reconstruction.sdf.field import FieldConfig, SurfaceField
 from reconstruction.sdf.frame import cube_around, hull_distances, unseen_nodes
 from reconstruction.sdf.hollows import open_hollows
 from reconstruction.sdf.model import SurfaceModel
-from reconstruction.sdf.rays import RayPool, Window, open_window
+from reconstruction.sdf.pool import RayPool
+from reconstruction.sdf.rays import Window, open_window
 from reconstruction.sdf.train import Trainer, TrainingConfig
 from reconstruction.stage import Progress, Quality, Stage, StageContext, silent
 from reconstruction.stereo import StereoConfig
@@ -58,17 +59,19 @@ def reconstruct_surface(
     """The object's surface from masked views in the object frame and their hull.
 
     `scratch`: a folder for checkpoints; a training found there goes on. Every `holdout_every`-th photo is kept out and
-    scored against. Raises SurfaceError where the photos can't be used or no surface comes out.
+    scored against. Raises SurfaceError where the photos can't be used or no surface comes out, BackendMissing or InputError
+    where the device or the encoding can't be had.
     """
+    _check_device(config)
     training, heldout = _windows(views, hull, config)
     unit_from_obj = cube_around(hull)
     # the bar counts steps of training, so what comes before it is told in words
     told = f"of {len(training)} photos looked at for hollows"
     start = open_hollows(hull, training, config.stereo, lambda done: progress(0, config.training.steps, f"{done} {told}"))
     trainer = _trainer(training, start, unit_from_obj, config)
-    seconds = _train(trainer, progress, scratch)
+    steps, seconds = _train(trainer, progress, scratch)
     model = SurfaceModel(trainer.surface.requires_grad_(False), unit_from_obj, config.encoding)
-    mesh = extract_mesh(model, hull, trainer.cached, config.mesh_cells, config.faces)
+    mesh = extract_mesh(model, hull, trainer.cached.cpu().numpy(), config.mesh_cells, config.faces)
     mesh = Mesh(mesh.vertices, mesh.faces, vertex_colours(model, mesh, [w.view for w in training]))
     scores = compare(Renderer(model, mesh), heldout)
     quality = {
@@ -79,8 +82,8 @@ def reconstruct_surface(
         "extents_m": [round(float(v), 5) for v in mesh.extents],
         "sharpness": round(float(trainer.surface.sharpness), 1),
         "steps": trainer.step,
-        "seconds": round(sum(seconds), 1),
-        "steps_per_s": round(len(seconds) / max(sum(seconds), 1e-9), 1),
+        "seconds": round(seconds, 1),
+        "steps_per_s": round(steps / max(seconds, 1e-9), 1),
         "encoding": config.encoding,
     }
     shown = (heldout or training)[:: max(1, len(heldout or training) // 6)][:6]
@@ -102,32 +105,44 @@ def _trainer(windows: Sequence[Window], hull: Hull, unit_from_obj: Similarity, c
     surface = SurfaceField(config.field, config.encoding)
     distances = hull_distances(hull, unit_from_obj, config.field.base_cells)
     surface.set_base(torch.from_numpy(distances))
-    pool = RayPool.fill(windows, unit_from_obj, distances, reach=0.03)
-    return Trainer(surface, pool, config.training, unseen_nodes(distances, pool.centres), device=config.device)
+    surface.to(config.device)
+    pool = RayPool.fill(windows, unit_from_obj, surface.base_distances.contiguous(), reach=0.03)
+    unseen = torch.from_numpy(unseen_nodes(distances, pool.centres.cpu().numpy())).to(config.device)
+    return Trainer(surface, pool, config.training, unseen)
 
 
-def _train(trainer: Trainer, progress: Progress, scratch: Path | None) -> list[float]:
-    """Runs the steps that are left; returns the seconds of each."""
+def _check_device(config: SurfaceConfig) -> None:
+    """Raises BackendMissing where there is no such device, InputError where the encoding can't run on it."""
+    on_gpu = config.device.startswith("cuda")
+    if on_gpu and not torch.cuda.is_available():
+        raise BackendMissing("this machine has no CUDA device", try_next="choose the standard profile, which trains on a CPU")
+    if config.encoding in (("numba",) if on_gpu else ("triton", "tcnn")):
+        fits = "triton, tcnn or torch" if on_gpu else "numba or torch"
+        raise InputError(f"the encoding {config.encoding!r} does not run on {config.device!r}", try_next=f"choose {fits}")
+
+
+def _train(trainer: Trainer, progress: Progress, scratch: Path | None) -> tuple[int, float]:
+    """Runs the steps that are left; returns how many those were, and their seconds."""
     checkpoint = scratch / "checkpoint.safetensors" if scratch else None
     if checkpoint:
         load_checkpoint(checkpoint, trainer)
-    seconds: list[float] = []
-    reported = saved = time.monotonic()
+    first, started = trainer.step, time.monotonic()
+    reported = saved = started
     while trainer.step < trainer.config.steps:
-        started = time.monotonic()
         losses = trainer.run_step()
         now = time.monotonic()
-        seconds.append(now - started)
-        if not np.isfinite(losses["colour"]):
-            raise SurfaceError("the training of the surface diverged", try_next="run it with a smaller table_rate")
-        if now - reported > 1:
+        last = trainer.step == trainer.config.steps
+        if last or now - reported > 1:
             reported = now
-            progress(trainer.step, trainer.config.steps, f"colour loss {losses['colour']:.4f}")
+            colour = float(losses["colour"])  # not at every step: a GPU would have to wait for its host
+            if not np.isfinite(colour):
+                raise SurfaceError("the training of the surface diverged", try_next="run it with a smaller table_rate")
+            progress(trainer.step, trainer.config.steps, f"colour loss {colour:.4f}")
         if checkpoint and now - saved > _CHECKPOINT_S:
             save_checkpoint(checkpoint, trainer)
             saved = time.monotonic()
     trainer.refresh()
-    return seconds
+    return trainer.step - first, time.monotonic() - started
 
 
 def run(config: SurfaceConfig, context: StageContext) -> Quality:

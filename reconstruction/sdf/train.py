@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from jaxtyping import Float
-from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from reconstruction.sdf.field import SurfaceField
-from reconstruction.sdf.frame import grid_nodes
-from reconstruction.sdf.rays import HIDDEN, OBJECT, OUTSIDE, Batch, RayPool
+from reconstruction.sdf.pool import HIDDEN, OBJECT, OUTSIDE, Batch, RayPool
 from reconstruction.sdf.render import Rendering, render_rays
 from reconstruction.sdf.sampling import place_samples
 
@@ -47,19 +43,21 @@ class TrainingConfig:
 
 @dataclass
 class Trainer:
-    """A training in progress. Everything it needs to go on exactly where it was is in `state`."""
+    """A training in progress, on the device where its surface, its pool and its `unseen` points lie.
+
+    A step asks the host for nothing but the sizes of what it renders: draws, samples and losses stay on the device.
+    """
 
     surface: SurfaceField
     pool: RayPool
     config: TrainingConfig
-    unseen: Float[ndarray, "k 3"]
+    unseen: Float[Tensor, "k 3"]
     step: int = 0
-    device: str = "cpu"
-    rng: np.random.Generator = field(init=False)
+    rng: torch.Generator = field(init=False)
 
     def __post_init__(self) -> None:
-        self.rng = np.random.default_rng(self.config.seed)
-        self.surface.to(self.device)
+        self.device = self.pool.centres.device
+        self.rng = torch.Generator(self.device).manual_seed(self.config.seed)
         nn.init.constant_(self.surface.log_sharpness, math.log(self.config.first_sharpness))
         # gain (log) and offset of every photo's colours
         self.exposure = nn.Parameter(torch.zeros(len(self.pool.centres), 2, 3, device=self.device))
@@ -73,22 +71,22 @@ class Trainer:
         ]
         self.optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-15, fused=True)
         self.first_rates = [float(group["lr"]) for group in self.optimizer.param_groups]
-        self.cached = self.surface.base_distances.cpu().numpy().copy()
+        self.cached = self.surface.base_distances.clone()
+        self._moving = torch.nonzero(self.cached < 0.04)  # nodes where the surface may come to lie
 
-    def run_step(self) -> dict[str, float]:
-        """One step of gradient descent; returns the losses."""
+    def run_step(self) -> dict[str, Tensor]:
+        """One step of gradient descent; returns the losses, still on the device."""
         if self.step % self.config.refresh_every == 0:
             self.refresh()
         for group, first in zip(self.optimizer.param_groups, self.first_rates, strict=True):
             group["lr"] = first * self._rate()
-        batch = self.pool.draw(self.config.rays, self.rng)
-        losses = self._losses(batch)
+        losses = self._losses(self.pool.draw(self.config.rays, self.rng))
         self.optimizer.zero_grad(set_to_none=True)
         torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self._limit_sharpness()
         self.step += 1
-        return {name: float(loss.detach()) for name, loss in losses.items()}
+        return {name: loss.detach() for name, loss in losses.items()}
 
     def _rate(self) -> float:
         warm = min(1.0, (self.step + 1) / 50)
@@ -109,52 +107,46 @@ class Trainer:
         distance, colour = (min(total, first + math.floor(share * (total - first) + 1e-9)) for total in levels)
         return distance, colour
 
-    def half_width(self) -> float:
+    def half_width(self) -> Float[Tensor, ""]:
         """Of the band that is sampled: wide while the surface is soft."""
-        cell = 1 / self.surface.config.base_cells
-        return float(np.clip(4 / float(self.surface.sharpness.detach()), 1.5 * cell, 0.06))
+        return (4 / self.surface.sharpness.detach()).clamp(1.5 / self.surface.config.base_cells, 0.06)
 
     def refresh(self) -> None:
         """Brings the cached distances up to date where the surface may be."""
-        base = self.surface.base_distances.cpu().numpy()
-        self.cached = base.copy()
-        inside = base < 0.04
-        nodes = torch.from_numpy(grid_nodes(self.surface.config.base_cells)[inside.reshape(-1)])
         with torch.no_grad():
-            residual = [self.surface.residual(part.to(self.device), self.active()[0]).cpu() for part in torch.split(nodes, 65536)]
-        self.cached[inside] += torch.cat(residual).numpy()
+            for part in torch.split(self._moving, 65536):
+                residual = self.surface.residual(part / self.surface.config.base_cells, self.active()[0])
+                self.cached[tuple(part.T)] = self.surface.base_distances[tuple(part.T)] + residual
 
     def _losses(self, batch: Batch) -> dict[str, Tensor]:
         config = self.config
-        jitter = self.rng.random((len(batch.labels), config.samples), dtype=np.float32)
+        jitter = torch.rand(len(batch.labels), config.samples, generator=self.rng, device=self.device)
         lengths, near = place_samples(batch.origins, batch.directions, self.cached, self.half_width(), jitter)
-        to: Callable[[ndarray], Tensor] = lambda array: torch.from_numpy(np.ascontiguousarray(array[near])).to(self.device)  # noqa: E731
+        batch, lengths = batch.where(near), lengths[near]
         sheen = min(1.0, self.step / max(1.0, config.sheen_share * config.steps))
-        shown = render_rays(self.surface, to(batch.origins), to(batch.directions), to(lengths), self.active(), sheen)
-        labels = to(batch.labels)
+        shown = render_rays(self.surface, batch.origins, batch.directions, lengths, self.active(), sheen)
         return {
-            "colour": self._colour_loss(shown, to(batch.colours), labels, to(batch.window)),
-            "mask": config.mask_weight * _mask_loss(shown.opacity, labels),
+            "colour": self._colour_loss(shown, batch),
+            "mask": config.mask_weight * _mask_loss(shown.opacity, batch.labels),
             "eikonal": config.eikonal_weight * ((shown.gradients.norm(dim=1) - 1) ** 2).mean(),
             "unseen": config.unseen_weight * self._unseen_loss(),
             "exposure": config.exposure_weight * self.exposure.square().mean(),
         }
 
-    def _colour_loss(self, shown: Rendering, colours: Tensor, labels: Tensor, window: Tensor) -> Tensor:
+    def _colour_loss(self, shown: Rendering, batch: Batch) -> Tensor:
         # relative to the mean photo: else one gain for all could trade places with the object's own colour
-        gain, offset = (self.exposure - self.exposure.mean(0))[window].unbind(1)  # the mean photo is the neutral one
-        error = functional.huber_loss(shown.colour * gain.exp() + offset, colours, delta=0.1, reduction="none").mean(1)
-        counts = (labels == OBJECT).to(error)
+        gain, offset = (self.exposure - self.exposure.mean(0))[batch.window].unbind(1)  # the mean photo is the neutral one
+        error = functional.huber_loss(shown.colour * gain.exp() + offset, batch.colours, delta=0.1, reduction="none").mean(1)
+        counts = (batch.labels == OBJECT).to(error)
         return 10 * (error * counts).sum() / counts.sum().clamp(min=1)  # Huber below delta is e^2 / 2: 10 brings it to |e| / 2
 
     def _unseen_loss(self) -> Tensor:
         """Keeps the hull where no photo looks, such as underneath."""
         if not len(self.unseen):
             return self.exposure.new_zeros(())
-        points = self.unseen[self.rng.integers(0, len(self.unseen), 256)]
-        points = points + self.rng.normal(0, 0.5 / self.surface.config.base_cells, points.shape)
-        residual = self.surface.residual(torch.from_numpy(points.astype(np.float32)).to(self.device), self.active()[0])
-        return residual.abs().mean()
+        points = self.unseen[torch.randint(len(self.unseen), (256,), generator=self.rng, device=self.device)]
+        noise = torch.randn(points.shape, generator=self.rng, device=self.device)
+        return self.surface.residual(points + noise * (0.5 / self.surface.config.base_cells), self.active()[0]).abs().mean()
 
 
 def _mask_loss(opacity: Tensor, labels: Tensor) -> Tensor:

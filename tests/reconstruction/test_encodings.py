@@ -1,6 +1,12 @@
-"""Every encoding gives the same features, Jacobians and gradients as the plain torch one."""
+"""Every encoding gives the same features, Jacobians and gradients as the plain torch one.
+
+Triton's kernels run where there is a GPU, or anywhere in its interpreter (`TRITON_INTERPRET=1`, `pip install triton`).
+"""
 
 from __future__ import annotations
+
+import importlib.util
+import os
 
 import pytest
 import torch
@@ -28,10 +34,27 @@ def points() -> torch.Tensor:
 
 @pytest.mark.parametrize("active", [2, 5])
 def test_numba_matches_torch(pair: tuple[Encoding, Encoding], points: torch.Tensor, active: int) -> None:
+    assert_same(*pair, points, active)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton is not installed: it comes with torch for GPUs")
+@pytest.mark.skipif(
+    not torch.cuda.is_available() and "TRITON_INTERPRET" not in os.environ, reason="no GPU, and TRITON_INTERPRET is not set"
+)
+@pytest.mark.parametrize("active", [2, 5])
+def test_triton_matches_torch(pair: tuple[Encoding, Encoding], points: torch.Tensor, active: int) -> None:
+    device = "cpu" if "TRITON_INTERPRET" in os.environ else "cuda"
+    fast = make_encoding(CONFIG, "triton")
+    fast.load_state_dict(pair[0].state_dict())
+    assert_same(pair[0].to(device), fast.to(device), points.to(device), active)
+
+
+def assert_same(reference: Encoding, other: Encoding, points: torch.Tensor, active: int) -> None:
     torch.manual_seed(2)
     by_features, by_jacobian = torch.randn(len(points), CONFIG.width), torch.randn(len(points), CONFIG.width, 3)
+    by_features, by_jacobian = by_features.to(points), by_jacobian.to(points)
     results = []
-    for encoding in pair:
+    for encoding in (reference, other):
         features, jacobian = encoding.with_jacobian(points, active)
         ((features * by_features).sum() + (jacobian * by_jacobian).sum()).backward()
         from_both = encoding.table.grad.clone()
@@ -41,6 +64,16 @@ def test_numba_matches_torch(pair: tuple[Encoding, Encoding], points: torch.Tens
         results.append((features, jacobian, from_both, plain, encoding.table.grad))
     for expected, found in zip(*results, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=2e-4 * float(expected.detach().abs().max()) / 10)
+
+
+def test_gradients_are_the_same_bits_each_time(pair: tuple[Encoding, Encoding], points: torch.Tensor) -> None:
+    """Whatever the number of threads: trainings of one seed must agree."""
+    grads = []
+    for _ in range(3):
+        features, jacobian = pair[1].with_jacobian(points, 5)
+        grads.append(torch.autograd.grad(features.square().sum() + jacobian.square().sum(), pair[1].table)[0])
+    assert torch.equal(grads[0], grads[1])
+    assert torch.equal(grads[0], grads[2])
 
 
 @pytest.mark.parametrize("name", ["torch", "numba"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 from scipy.spatial import cKDTree
+from torch.nn import functional
 
 from reconstruction.encodings import HashGridConfig
-from reconstruction.errors import InputError, SurfaceError
+from reconstruction.errors import BackendMissing, InputError, SurfaceError
 from reconstruction.generated import GeneratedCapture
 from reconstruction.hull import Hull, carve_hull
 from reconstruction.scene import Mesh, View
@@ -22,7 +24,7 @@ from reconstruction.sdf.field import FieldConfig, SurfaceField
 from reconstruction.sdf.frame import cube_around, hull_distances
 from reconstruction.sdf.model import SurfaceModel
 from reconstruction.sdf.rays import open_window
-from reconstruction.sdf.sampling import place_samples
+from reconstruction.sdf.sampling import place_samples, scan
 from reconstruction.sdf.stage import SURFACE, Surface, SurfaceConfig, _trainer, reconstruct_surface
 from reconstruction.sdf.train import TrainingConfig
 from reconstruction.stage import run_stage
@@ -117,18 +119,66 @@ def test_gradient_is_the_slope_of_the_distance(hull: Hull) -> None:
     torch.testing.assert_close(gradient, expected)
 
 
-def test_samples_surround_the_surface() -> None:
-    axis = np.linspace(0, 1, 65, dtype=np.float32)
-    nodes = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1)
-    ball = (np.linalg.norm(nodes - 0.5, axis=-1) - 0.3).astype(np.float32)
-    origins = np.array([[0.5, 0.5, -2.0], [0.5, 0.85, -2.0], [0.5, 0.815, -2.0]], np.float32)
-    directions = np.tile(np.array([0, 0, 1], np.float32), (3, 1))
-    jitter = np.random.default_rng(0).random((3, 16), dtype=np.float32)
-    lengths, near = place_samples(origins, directions, ball, 0.03, jitter)
+def test_device_and_encoding_must_fit(posed_views: list[View], hull: Hull) -> None:
+    with pytest.raises(InputError, match="triton"):
+        reconstruct_surface(posed_views, hull, replace(SMALL, encoding="triton"))
+    if not torch.cuda.is_available():
+        with pytest.raises(BackendMissing, match="CUDA"):
+            reconstruct_surface(posed_views, hull, replace(SMALL, device="cuda", encoding="torch"))
+
+
+def test_colours_in_bfloat16_are_close(surface: Surface) -> None:
+    rough = SurfaceField(replace(SMALL.field, colour_dtype="bfloat16")).requires_grad_(False)
+    rough.load_state_dict(surface.model.field.state_dict())
+    points, face = surface.mesh.sample(5000, seed=3)
+    normals = surface.mesh.face_normals[face]
+    models = surface.model, replace(surface.model, field=rough)
+    exact, shown = (model.shade(points, -normals, normals) for model in models)
+    assert shown.dtype == np.float32
+    assert 0 < np.abs(exact - shown).mean() < 1 / 255
+    assert np.abs(exact - shown).max() < 6 / 255
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_trains_the_same_surface(posed_views: list[View], hull: Hull, surface: Surface, generated_capture: GeneratedCapture) -> None:
+    found = reconstruct_surface(posed_views, hull, replace(SMALL, device="cuda", encoding="triton"))
+    truth = generated_capture.mesh
+    assert error_share(found.mesh, truth) < 1.2 * error_share(surface.mesh, truth)
+
+
+@pytest.fixture(scope="module")
+def ball() -> torch.Tensor:
+    """Distances to a ball of radius 0.3 in the middle of the cube, at the nodes of a grid."""
+    axis = torch.linspace(0, 1, 65)
+    return (torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1) - 0.5).norm(dim=-1) - 0.3
+
+
+@pytest.mark.parametrize("place", [place_samples, scan])
+def test_samples_surround_the_surface(place: Callable, ball: torch.Tensor) -> None:
+    origins = torch.tensor([[0.5, 0.5, -2.0], [0.5, 0.85, -2.0], [0.5, 0.815, -2.0]])
+    directions = torch.tensor([[0.0, 0.0, 1.0]]).repeat(3, 1)
+    jitter = torch.rand(3, 16, generator=torch.Generator().manual_seed(0))
+    lengths, near = place(origins, directions, ball, torch.tensor(0.03), jitter)
     assert near.tolist() == [True, False, True]
-    assert (np.diff(lengths[near], axis=1) >= 0).all()
-    assert abs(lengths[0] - 2.2).max() < 0.04, "the near side of the ball, not its far side"
-    assert np.median(abs(lengths[0] - 2.2)) < 0.015
+    assert (lengths[near].diff(dim=1) >= 0).all()
+    assert (lengths[0] - 2.2).abs().max() < 0.04, "the near side of the ball, not its far side"
+    assert (lengths[0] - 2.2).abs().median() < 0.015
+
+
+def test_march_and_scan_place_the_same_samples(ball: torch.Tensor) -> None:
+    """One runs on a CPU, the other on a GPU: rays from all around, many of which graze or miss the ball, some inside the cube."""
+    rng = torch.Generator().manual_seed(1)
+    directions = functional.normalize(torch.randn(2000, 3, generator=rng), dim=1)
+    origins = 0.5 + 0.35 * torch.randn(2000, 3, generator=rng) - 0.9 * directions
+    jitter = torch.rand(2000, 18, generator=rng)
+    (marched, near), (scanned, also_near) = (
+        place(origins, directions, ball, torch.tensor(0.025), jitter) for place in (place_samples, scan)
+    )
+    assert 300 < near.sum() < 1700
+    assert (near != also_near).float().mean() < 0.01
+    off = (marched - scanned)[near & also_near].abs()
+    assert off.median() < 0.5 / 64 / 4
+    assert off.quantile(0.99) < 1.5 / 64
 
 
 def test_no_surface_is_an_error(surface: Surface, hull: Hull) -> None:
