@@ -20,6 +20,7 @@ ALLOWED = {
 LIGHT = {
     "reconstruction.capture",
     "reconstruction.errors",
+    "reconstruction.formats",
     "reconstruction.workspace",
     "workers.failures",
     "workers.jobs",

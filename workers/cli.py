@@ -43,7 +43,7 @@ def _taught_errors(as_json: bool = False) -> Iterator[None]:
 
 @app.command()
 def onboard(
-    photos: Annotated[Path, typer.Argument(help="Folder of about 100 sharp photos from all sides.")],
+    photos: Annotated[Path, typer.Argument(help="Folder of about 100 sharp photos from all sides, or a video.")],
     out: Annotated[Path, typer.Option(help="The object's folder, to be made.")],
     profile: Annotated[str, typer.Option(help="preview (minutes), standard, or full (wants a GPU).")] = "standard",
     box: Annotated[str | None, typer.Option(metavar="PHOTO:x0,y0,x1,y1", help="The object's box in any one photo.")] = None,
@@ -63,7 +63,7 @@ def onboard(
     with _taught_errors(as_json):
         from reconstruction.capture import Capture
         from workers import options
-        from workers.console import Bars, JsonLines
+        from workers.console import Bars, JsonLines, Preparing
         from workers.onboard import prepare
         from workers.pipeline import PIPELINE, Recipe, load
         from workers.runner import run_pipeline
@@ -82,13 +82,30 @@ def onboard(
             shared_camera=not separate_cameras,
         )
         changes = {"masks": {"masker": "sam", "sam_checkpoint": str(sam_checkpoint.resolve())}} if sam_checkpoint else {}
-        prepare(photos, out, request, masks=masks, depth=depth, resume=resume)
         with JsonLines() if as_json else Bars(_err) as report:
+            prepare(photos, out, request, masks=masks, depth=depth, resume=resume, progress=Preparing(report))
             run_pipeline(out, Recipe(profile, changes, target), report)
         if as_json:
             print(json.dumps({"out": str(out), "report": str(out / "report.json")}))
         else:
             _err.print(f"[green]done[/]: {out}/mesh.glb, {out}/report.json. Next: snap6d estimate {out} IMAGE --K fx,fy,cx,cy")
+
+
+@app.command()
+def frames(
+    video: Annotated[Path, typer.Argument(help="A walk around the object, half a minute or more.")],
+    out: Annotated[Path, typer.Option(help="Folder for the frames.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """A video -> its best frames, as onboarding takes them: to look at, or to name one for --box."""
+    with _taught_errors(as_json):
+        from reconstruction.video.pick import pick_frames
+        from workers.console import Bars, JsonLines, Preparing
+
+        with JsonLines() if as_json else Bars(_err) as report:
+            chosen = pick_frames(video, out, progress=Preparing(report))
+        for path in chosen:
+            print(json.dumps({"frame": str(path)}) if as_json else path)
 
 
 @app.command()
