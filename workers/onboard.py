@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from reconstruction.capture import Capture, DepthFrames, KnownLength
-from reconstruction.errors import InputError, StorageError
+from reconstruction.errors import InputError, PipelineError, StorageError
 from reconstruction.formats import SLOW_SUFFIXES, save_as_jpeg
 from reconstruction.scene.images import list_photos
 from reconstruction.stage import Progress, silent
@@ -48,6 +48,10 @@ def prepare(
         if depth:
             capture = replace(capture, scale=DepthFrames())
         _with_full_names(capture, names).save(workspace.capture)
+    except PipelineError:
+        if not workspace.capture.exists():  # nothing of a refused capture is left, so that the next try finds the place free
+            shutil.rmtree(out / "capture", ignore_errors=True)
+        raise
     except OSError as error:
         raise StorageError(f"{out} can't be written ({error.strerror})", try_next="free some space or name another --out") from error
     return workspace
