@@ -13,12 +13,12 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 
 from reconstruction.errors import ImageError, InputError
-from reconstruction.formats import FORMATS, SLOW_FORMATS, is_heif, optics_only, save_as_jpeg
+from reconstruction.formats import FORMATS, is_heif, optics_only, save_as_jpeg
 from service.problems import TooLarge, UnsupportedMedia
 from service.settings import ServiceSettings
 from service.uploads import Upload
 
-ENDINGS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp", "TIFF": ".tif", "HEIF": ".jpg", "AVIF": ".jpg"}
+ENDINGS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp", "TIFF": ".tif", "AVIF": ".jpg"}
 MAX_ZIP_RATIO = 200  # photos hardly compress: what shrinks this much is no photo
 GPS_TAG = 0x8825
 _MARKER = re.compile(rb"\xff[\x01-\xfe]")  # FF 00 is a pixel's FF, FF FF a fill byte
@@ -36,20 +36,17 @@ def safe_stem(filename: str) -> str:
 
 
 def check_image(path: Path, name: str, max_pixels: int) -> str:
-    """Decodes the file, unless it is to be converted; gives Pillow's name of its format. Raises ImageError, TooLarge, UnsupportedMedia."""
+    """Decodes the file; gives Pillow's name of its format. Raises ImageError, TooLarge, UnsupportedMedia."""
     try:
         with Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > max_pixels:
                 advice = f"keep images under {max_pixels // 1_000_000} Mpx"
                 raise TooLarge(f"{name} has {image.width}x{image.height} pixels", try_next=advice)
-            if image.format not in SLOW_FORMATS:  # those are decoded where they are converted
-                image.load()
+            image.load()
             return str(image.format)
     except TooLarge:
         raise
     except Image.UnidentifiedImageError as error:
-        if is_heif(path):
-            raise ImageError(f"{name} is damaged", try_next="copy it from the phone again, and send it again") from error
         advice = "send JPEG, HEIC, PNG, WebP, AVIF, BMP or TIFF"
         raise UnsupportedMedia(f"{name} is not an image that is read here", try_next=advice) from error
     except Exception as error:  # decoders raise whatever they like on broken bytes
@@ -59,10 +56,12 @@ def check_image(path: Path, name: str, max_pixels: int) -> str:
 def keep_image(upload: Upload, folder: Path, settings: ServiceSettings, stem: str = "") -> Path:
     """Checks the image, removes where it was taken, moves it to `folder` under a safe name. HEIC and AVIF become JPEGs."""
     name = upload.filename or "the image"
+    if is_heif(upload.path):
+        _convert(upload.path, name)
     kind = check_image(upload.path, name, settings.max_pixels)
     if kind in ("JPEG", "MPO"):
         _blank_places_in_jpeg(upload.path)
-    elif kind in SLOW_FORMATS:
+    elif kind == "AVIF":
         _convert(upload.path, name)
     else:
         _save_without_places(upload.path, kind)
