@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from math import dist, isfinite
+from math import dist
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +169,8 @@ def _positive(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    """Finite, and of a size that pixels and millimetres may have: JSON has integers that no float holds."""
+    return isinstance(value, Real) and not isinstance(value, bool) and abs(value) < 1e12
 
 
 def _prompt(doc: dict[str, Any]) -> Prompt:

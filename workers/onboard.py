@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,14 +65,23 @@ def _take_frames(video: Path, workspace: Workspace, progress: Progress) -> dict[
 def _copy_photos(photos: Path, workspace: Workspace, progress: Progress) -> dict[str, str]:
     found = list_photos(photos)
     workspace.photos.mkdir(parents=True)
-    names = {}
-    for done, path in enumerate(found, 1):
-        slow = path.suffix.lower() in SLOW_SUFFIXES
-        copy = workspace.photos / (f"{path.stem}.jpg" if slow else path.name)
-        (save_as_jpeg if slow else shutil.copyfile)(path, copy)
-        names[path.stem] = copy.name
-        progress(done, len(found), f"copying photos {done}/{len(found)}")
-    return names
+    copiers = ThreadPoolExecutor(2)  # HEIC is decoded in processes, so two threads do
+    try:
+        names = {}
+        for done, copy in enumerate(copiers.map(lambda path: _copy_photo(path, workspace.photos), found), 1):
+            names[copy.stem] = copy.name
+            progress(done, len(found), f"copying photos {done}/{len(found)}")
+        return names
+    finally:
+        copiers.shutdown(cancel_futures=True)
+
+
+def _copy_photo(path: Path, folder: Path) -> Path:
+    if path.suffix.lower() in SLOW_SUFFIXES:
+        save_as_jpeg(path, copy := folder / f"{path.stem}.jpg")
+    else:
+        shutil.copyfile(path, copy := folder / path.name)
+    return copy
 
 
 def _copy_companions(source: Path | None, target: Path, names: dict[str, str], kind: str) -> None:

@@ -226,6 +226,7 @@ def test_requests_that_cannot_be_meant_are_refused() -> None:
         lambda: TagBoard("tag36h11", {7: [square[0], square[2], square[1], square[3]]}),
         lambda: TagBoard("tag36h11", {7: [[0.0, 0, 0]] * 4}),
         lambda: KnownLength(0.0),
+        lambda: KnownLength(10**400),
         lambda: KnownLength(0.1, "a.jpg", (1, 2)),
         lambda: GivenCameras(64, 48, float("inf"), 50, 32, 24),
     ):

@@ -139,7 +139,8 @@ def test_an_object_that_is_not_there(photos: Path, tmp_path: Path) -> None:
 
 
 def test_lengths_and_points_are_read() -> None:
-    assert options.known_length("height:19.1cm") == KnownLength(pytest.approx(0.191))
+    height = options.known_length("height:19.1cm")
+    assert (height.length_m, height.photo) == (pytest.approx(0.191), None)
     assert options.known_length("a:b.jpg:1,2:3,4:0.05m") == KnownLength(0.05, "a:b.jpg", (1, 2), (3, 4))
 
 
