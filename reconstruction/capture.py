@@ -170,7 +170,10 @@ def _positive(value: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     """Finite, and of a size that pixels and millimetres may have: JSON has integers that no float holds."""
-    return isinstance(value, Real) and not isinstance(value, bool) and abs(value) < 1e12
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    number: Any = value
+    return bool(abs(number) < 1e12)
 
 
 def _prompt(doc: dict[str, Any]) -> Prompt:

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -204,7 +205,7 @@ def test_a_stranger_a_copy_and_a_second_lens_spoil_nothing(generated_capture: Ge
     shutil.copy(tmp_path / f"{names[4]}.jpg", tmp_path / "copy.jpg")
     noise = np.random.default_rng(0).integers(0, 255, (90, 120, 3), dtype=np.uint8)
     write_photo(tmp_path / "holiday.jpg", cv2.resize(noise, (480, 360)))
-    result = estimate_cameras(sorted(tmp_path.glob("*.jpg")), Capture(), SMALL, tmp_path / "scratch")
+    result = estimate_cameras(sorted(tmp_path.glob("*.jpg")), Capture(), replace(SMALL, max_features=1400), tmp_path / "scratch")
 
     assert "holiday" in result.quality["unregistered"]
     assert len(result.views) >= 17
