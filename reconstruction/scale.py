@@ -48,6 +48,7 @@ class Scale:
     source: Source
     rel_std: float | None = None
     board_from_sfm: Similarity | None = None
+    warnings: tuple[dict[str, Any], ...] = ()
 
     @property
     def units(self) -> Literal["m", "object"]:
@@ -133,7 +134,7 @@ def find_scale(capture: Capture, hull: Hull, views: Sequence[View], workspace: W
     source = capture.scale
     if isinstance(source, TagBoard):
         fit = fit_board(Tags.load(workspace.tags), source)
-        return Scale(fit.board_from_world.scale, "board", fit.rel_std, fit.board_from_world)
+        return Scale(fit.board_from_world.scale, "board", fit.rel_std, fit.board_from_world, tuple(fit.warnings()))
     if isinstance(source, SingleTag):
         scale, rel_std = metres_per_unit(Tags.load(workspace.tags), source.side_m)
         return Scale(scale, "tags", rel_std)
@@ -192,7 +193,8 @@ def run(config: ScaleConfig, context: StageContext) -> Quality:
         (context.out / workspace.board_from_obj.name).write_text(json.dumps(rigid.to_json()))
     low, high = final.bounds()
     extents = [round(float(v), 5) for v in high - low]
-    return {"source": scale.source, "units": scale.units, "rel_std": scale.rel_std, "hull_extents": extents}
+    quality: Quality = {"source": scale.source, "units": scale.units, "rel_std": scale.rel_std, "hull_extents": extents}
+    return {**quality, "warnings": list(scale.warnings)}
 
 
-SCALE: Stage[ScaleConfig] = Stage("scale", 1, ("capture", "sfm", "locate", "masks"), run)
+SCALE: Stage[ScaleConfig] = Stage("scale", 2, ("capture", "sfm", "locate", "masks"), run)

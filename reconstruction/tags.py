@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -33,6 +34,7 @@ FAMILIES = {
 _MAX_RESIDUAL_PX = 2.0
 # Layouts list a tag's corners as their own detector does: from any corner, either way round. Several tags tell which.
 CORNER_ORDERS = [list(np.roll(way, -start)) for way in ([0, 1, 2, 3], [0, 3, 2, 1]) for start in range(4)]
+_SIDE_TOLERANCE = 0.03  # five times what the edges' own error makes of it
 _EDGE_ERROR = 0.005  # of a tag's side: what print, light and the camera's tone curve add to every edge alike
 
 
@@ -55,12 +57,35 @@ class Tags:
 
 @dataclass(frozen=True)
 class BoardFit:
-    """`rel_std`: standard deviation of the scale over the scale. `agreeing`: the tags the fit rests on."""
+    """`rel_std`: standard deviation of the scale over the scale. `agreeing`: the tags the fit rests on.
+
+    `stray_m`: the others, each with how far it lies from where the layout says. `side_ratio`: the side of the agreeing tags
+    as measured over that of the layout, at the scale of the whole board.
+    """
 
     board_from_world: Similarity
     rel_std: float
     agreeing: list[int]
     residual_m: float
+    stray_m: dict[int, float]
+    side_ratio: float
+
+    def warnings(self) -> list[dict[str, Any]]:
+        """What a user should know of a board that is not quite as its layout says."""
+        found = []
+        if self.stray_m:
+            named = ", ".join(f"{tag} ({1000 * away:.0f} mm)" for tag, away in list(self.stray_m.items())[:8])
+            more = f" and {len(self.stray_m) - 8} more" if len(self.stray_m) > 8 else ""
+            found.append(
+                f"{len(self.stray_m)} of {len(self.agreeing) + len(self.stray_m)} tags do not lie where the board layout says: "
+                f"{named}{more}; the scale rests on the others"
+            )
+        if len(self.agreeing) > 1 and abs(self.side_ratio - 1) > _SIDE_TOLERANCE:
+            found.append(
+                f"the printed tags have {100 * self.side_ratio:.0f} % of the size that the layout says, while their places fit: "
+                "the scale follows the places; measure the distance between two tags to be sure"
+            )
+        return [{"code": "board-disagrees", "photo": None, "message": message} for message in found]
 
 
 def load_board(path: Path, family: str = "tag36h11") -> TagBoard:
@@ -71,7 +96,7 @@ def load_board(path: Path, family: str = "tag36h11") -> TagBoard:
     try:
         doc = json.loads(path.read_text())
         return board_from_json(doc, family)
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             f"{path.name} can't be read as a board layout ({error})", try_next='give {"0": [[x, y, z] * 4], ...} in mm'
         ) from error
@@ -164,7 +189,13 @@ def fit_board(tags: Tags, board: TagBoard) -> BoardFit:
     fit = fit_similarity(a, b)
     residual = float(np.sqrt(((fit.apply(b) - a) ** 2).sum(1).mean()))
     spread = float(np.sqrt(((a - a.mean(0)) ** 2).sum()))  # the scale's deviation: residual over the root of the summed squares
-    return BoardFit(fit, residual / spread, agreeing, residual)
+    away = {tag: float(np.linalg.norm(fit.apply(world[tag]) - metres[tag], axis=1).max()) for tag in shared if tag not in agreeing}
+    measured, said = (float(np.mean([_sides(c[tag]) for tag in agreeing])) for c in (world, metres))
+    return BoardFit(fit, residual / spread, agreeing, residual, away, fit.scale * measured / said)
+
+
+def _sides(corners: Float[ndarray, "4 3"]) -> Float[ndarray, "4"]:
+    return np.linalg.norm(np.roll(corners, -1, 0) - corners, axis=1)
 
 
 def _agreeing_tags(shared: list[int], world: dict[int, ndarray], metres: dict[int, ndarray], tolerance: float) -> list[int]:
@@ -186,7 +217,7 @@ def metres_per_unit(tags: Tags, side_m: float) -> tuple[float, float]:
     """The scale from the sides of all tags of one known size, and its relative standard deviation. Raises ScaleError without tags."""
     if not tags.corners:
         raise ScaleError("no tag is in the photos", try_next="print a tag of the named family, keep it flat and in sight of several photos")
-    sides = np.concatenate([np.linalg.norm(np.roll(c, -1, 0) - c, axis=1) for c in tags.corners.values()])
+    sides = np.concatenate([_sides(corners) for corners in tags.corners.values()])
     middle = np.median(sides)
     close = sides[np.abs(sides - middle) < 0.05 * middle]
     if len(close) < len(sides) / 2:

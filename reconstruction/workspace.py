@@ -29,6 +29,15 @@ class Workspace:
         return self.root / "capture" / "photos"
 
     @property
+    def given_video(self) -> Path:
+        return self.root / "capture" / "video"
+
+    @property
+    def videos(self) -> list[Path]:
+        """The video whose frames join the photos; empty where none was given."""
+        return sorted(self.given_video.iterdir()) if self.given_video.is_dir() else []
+
+    @property
     def given_masks(self) -> Path:
         return self.root / "capture" / "masks"
 

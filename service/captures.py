@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from reconstruction.capture import Capture, DepthFrames, KnownLength
 from reconstruction.errors import InputError
+from reconstruction.formats import is_video
 from reconstruction.workspace import Workspace
 from service.context import Context
 from service.options import OnboardOptions, parse_options
@@ -16,6 +18,7 @@ from service.photos import keep_image, safe_stem, unzipped
 from service.problems import TooLarge
 from service.settings import ServiceSettings
 from service.uploads import Form, Upload
+from service.videos import keep_video
 from workers.jobs import JobRow, new_id
 from workers.queue import wake
 
@@ -32,12 +35,11 @@ def accept(context: Context, form: Form, folder: Path) -> JobRow:
     object_dir = folder / "object"
     kept = _keep_images(form, object_dir, context.settings)
     photos = {path.stem: path.name for path in kept["photos"]}
-    if not photos:
-        raise InputError(
-            "the form holds no photos", try_next="send them as form fields called photos (curl -F photos=@a.jpg), or as one zip"
-        )
+    if not photos and not kept["video"]:
+        advice = "send them as form fields called photos (curl -F photos=@a.jpg), as one zip or as a video"
+        raise InputError("the form holds no photos", try_next=advice)
     _check_companions(kept, photos, options)
-    _with_kept_names(options.capture(), photos).save(Workspace(object_dir).capture)
+    _with_kept_names(options.capture(), photos, kept["video"]).save(Workspace(object_dir).capture)
     _sync(object_dir)
     object_id = new_id("obj")
     object_dir.rename(context.settings.objects / object_id)
@@ -49,10 +51,15 @@ def accept(context: Context, form: Form, folder: Path) -> JobRow:
 def _keep_images(form: Form, object_dir: Path, settings: ServiceSettings) -> dict[str, list[Path]]:
     workspace = Workspace(object_dir)
     folders = {"photos": workspace.photos, "masks": workspace.given_masks, "depth": workspace.given_depth}
-    kept: dict[str, list[Path]] = {name: [] for name in folders}
+    kept: dict[str, list[Path]] = {name: [] for name in (*folders, "video")}
     for upload in form.files:
         if upload.field not in folders:
             raise InputError(f"there is no form field {upload.field!r} for files", try_next="use photos, masks, depth")
+        if upload.field == "photos" and is_video(upload.path):
+            if kept["video"]:
+                raise InputError("more than one video came", try_next="send one, of a walk around the object")
+            kept["video"].append(keep_video(upload, workspace.given_video, settings))
+            continue
         for image in _images(upload, settings):
             folders[upload.field].mkdir(parents=True, exist_ok=True)
             kept[upload.field].append(keep_image(image, folders[upload.field], settings))
@@ -76,14 +83,18 @@ def _check_companions(kept: dict[str, list[Path]], photos: dict[str, str], optio
         raise InputError("the scale is to come from depth, but no depth frames came", try_next="send them as form fields called depth")
 
 
-def _with_kept_names(capture: Capture, photos: dict[str, str]) -> Capture:
+def _with_kept_names(capture: Capture, photos: dict[str, str], videos: list[Path]) -> Capture:
     """The same request with photos called as they are stored. Raises InputError where one is not among them."""
 
     def kept(name: str) -> str:
+        for video in videos:  # its frames are picked later, always the same ones
+            if re.fullmatch(rf"{re.escape(video.stem)}_\d{{4,}}s\d{{3}}(\.jpg)?", name):
+                return f"{name.removesuffix('.jpg')}.jpg"
         for stem in (safe_stem(name), safe_stem(f"{name}.")):  # with and without its ending
             if stem in photos:
                 return photos[stem]
-        raise InputError(f"{name!r} is not among the photos", try_next=f"name one of them, such as {min(photos.values())!r}")
+        example = repr(min(photos.values())) if photos else f"{videos[0].stem}_0012s400 (snap6d frames lists them)"
+        raise InputError(f"{name!r} is not among the photos", try_next=f"name one of them, such as {example}")
 
     if capture.prompt:
         capture = replace(capture, prompt=replace(capture.prompt, photo=kept(capture.prompt.photo)))

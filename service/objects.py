@@ -42,7 +42,10 @@ FORM: dict[str, Any] = {
     "type": "object",
     "required": ["photos"],
     "properties": {
-        "photos": {**_files, "description": "photos, or one zip of them"},
+        "photos": {
+            **_files,
+            "description": "photos (HEIC too), one zip of them, or one video whose best frames are taken",
+        },
         "masks": {**_files, "description": "white on the object; named like their photos"},
         "depth": {**_files, "description": "16-bit PNG registered to the photos and named like them"},
         "options": {"type": "string", "contentMediaType": "application/json", "contentSchema": OnboardOptions.model_json_schema()},

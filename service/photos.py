@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
+import os
 import re
-import struct
 import unicodedata
-import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -13,15 +13,19 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 
 from reconstruction.errors import ImageError, InputError
+from reconstruction.formats import FORMATS, is_heif, optics_only, save_as_jpeg
 from service.problems import TooLarge, UnsupportedMedia
 from service.settings import ServiceSettings
 from service.uploads import Upload
 
-FORMATS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp", "TIFF": ".tif"}
-OPENED = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")  # a phone's MPO opens as JPEG
+ENDINGS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp", "TIFF": ".tif", "AVIF": ".jpg"}
 MAX_ZIP_RATIO = 200  # photos hardly compress: what shrinks this much is no photo
-GPS_TAG, PHOTO_TAGS = 0x8825, 0x8769
-Image.MAX_IMAGE_PIXELS = None  # our own cap is checked before any pixel is decoded
+GPS_TAG = 0x8825
+_MARKER = re.compile(rb"\xff[\x01-\xfe]")  # FF 00 is a pixel's FF, FF FF a fill byte
+_END = b"\xff\xd9"
+_WITHOUT_SIZE = {0x01, *range(0xD0, 0xD9)}
+_NOTES = {*range(0xE1, 0xF0), 0xFE}  # APP1 to APP15 and comments
+_KEPT_NOTES = (b"ICC_PROFILE\0", b"Adobe\0")  # what the colours mean
 
 
 def safe_stem(filename: str) -> str:
@@ -34,32 +38,45 @@ def safe_stem(filename: str) -> str:
 def check_image(path: Path, name: str, max_pixels: int) -> str:
     """Decodes the file; gives Pillow's name of its format. Raises ImageError, TooLarge, UnsupportedMedia."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path, formats=OPENED) as image:
-                if image.width * image.height > max_pixels:
-                    advice = f"keep images under {max_pixels // 1_000_000} Mpx"
-                    raise TooLarge(f"{name} has {image.width}x{image.height} pixels", try_next=advice)
-                image.load()
-                return str(image.format)
+        with Image.open(path, formats=FORMATS) as image:
+            if image.width * image.height > max_pixels:
+                advice = f"keep images under {max_pixels // 1_000_000} Mpx"
+                raise TooLarge(f"{name} has {image.width}x{image.height} pixels", try_next=advice)
+            image.load()
+            return str(image.format)
+    except TooLarge:
+        raise
     except Image.UnidentifiedImageError as error:
-        raise UnsupportedMedia(f"{name} is not an image that is read here", try_next="send JPEG, PNG, WebP, BMP or TIFF") from error
-    except (OSError, ValueError, SyntaxError, struct.error, MemoryError, IndexError, KeyError) as error:
+        advice = "send JPEG, HEIC, PNG, WebP, AVIF, BMP or TIFF"
+        raise UnsupportedMedia(f"{name} is not an image that is read here", try_next=advice) from error
+    except Exception as error:  # decoders raise whatever they like on broken bytes
         raise ImageError(f"{name} is damaged ({error})", try_next="save it again as JPEG or PNG, and send it again") from error
 
 
 def keep_image(upload: Upload, folder: Path, settings: ServiceSettings, stem: str = "") -> Path:
-    """Checks the image, removes where it was taken, moves it to `folder` under a safe name."""
-    kind = check_image(upload.path, upload.filename or "the image", settings.max_pixels)
+    """Checks the image, removes where it was taken, moves it to `folder` under a safe name. HEIC and AVIF become JPEGs."""
+    name = upload.filename or "the image"
+    if is_heif(upload.path):
+        _convert(upload.path, name)
+    kind = check_image(upload.path, name, settings.max_pixels)
     if kind in ("JPEG", "MPO"):
         _blank_places_in_jpeg(upload.path)
+    elif kind == "AVIF":
+        _convert(upload.path, name)
     else:
         _save_without_places(upload.path, kind)
-    final = folder / f"{stem or safe_stem(upload.filename)}{FORMATS[kind]}"
+    final = folder / f"{stem or safe_stem(upload.filename)}{ENDINGS[kind]}"
     if any(folder.glob(f"{_escaped(final.stem)}.*")):
         raise ImageError(f"two images are called {final.stem}", try_next="rename one: an image is known by its name without the ending")
     upload.path.rename(final)
     return final
+
+
+def _convert(path: Path, name: str) -> None:
+    try:
+        save_as_jpeg(path, path)
+    except ImageError as error:
+        raise ImageError(f"{name} is damaged ({error.what})", try_next=error.try_next) from error
 
 
 def unzipped(upload: Upload, settings: ServiceSettings) -> Iterator[Upload]:
@@ -108,23 +125,23 @@ def _is_clutter(name: str) -> bool:
 
 
 def _blank_places_in_jpeg(path: Path) -> None:
-    """EXIF is replaced by one without GPS, XMP and IPTC by zeros, all in place: nothing is moved, no pixel re-encoded."""
-    with path.open("r+b") as file:
+    """EXIF is replaced by one without GPS, other notes by zeros, all in place: nothing is moved, no pixel re-encoded.
+
+    What follows the picture (a second one, a motion photo's film) has notes of its own, and is cut off.
+    """
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as content:
         position = 2
-        while True:
-            file.seek(position)
-            header = file.read(4)
-            if len(header) < 4 or header[0] != 0xFF or header[1] == 0xDA:
-                break
-            if header[1] == 0xFF:  # fill byte
-                position += 1
+        while (found := _MARKER.search(content, position)) and found.group() != _END:
+            position = found.end()
+            if found.group()[1] in _WITHOUT_SIZE:
                 continue
-            size = int.from_bytes(header[2:]) - 2
-            if header[1] in (0xE1, 0xED):
-                body = file.read(size)
-                file.seek(position + 4)
-                file.write(_without_place(body).ljust(len(body), b"\0"))
-            position += 4 + size
+            size = int.from_bytes(content[position : position + 2])
+            start, end = position + 2, min(position + size, len(content))
+            if found.group()[1] in _NOTES and not content[start:end].startswith(_KEPT_NOTES):
+                content[start:end] = _without_place(content[start:end]).ljust(end - start, b"\0")
+            position += max(size, 2)
+        picture_end = found.end() if found else len(content)
+    os.truncate(path, picture_end)
 
 
 def _without_place(segment: bytes) -> bytes:
@@ -134,21 +151,10 @@ def _without_place(segment: bytes) -> bytes:
     exif = Image.Exif()
     try:
         exif.load(segment)
-        kept = _optics(exif).tobytes()
+        kept = optics_only(exif).tobytes()
     except Exception:  # a maker's own dialect: no EXIF is better than a place in it
         return b""
     return kept if len(kept) <= len(segment) else b""
-
-
-def _optics(exif: Image.Exif) -> Image.Exif:
-    """Make, model, orientation; exposure, aperture, focal length."""
-    kept = Image.Exif()
-    for tag in (0x010F, 0x0110, 0x0112):
-        if tag in exif:
-            kept[tag] = exif[tag]
-    wanted = (0x829A, 0x829D, 0x8827, 0x920A, 0xA405, 0xA20E, 0xA20F, 0xA210)
-    kept.get_ifd(PHOTO_TAGS).update({tag: value for tag, value in exif.get_ifd(PHOTO_TAGS).items() if tag in wanted})
-    return kept
 
 
 def _save_without_places(path: Path, kind: str) -> None:
@@ -165,7 +171,7 @@ def _save_without_places(path: Path, kind: str) -> None:
         clean = path.with_name(path.name + "-clean")
         options = {"lossless": True} if kind == "WEBP" else {}
         with clean.open("wb") as file:
-            image.save(file, kind, exif=_optics(exif).tobytes(), **options)
+            image.save(file, kind, exif=optics_only(exif).tobytes(), **options)
     clean.rename(path)
 
 

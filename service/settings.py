@@ -12,6 +12,7 @@ class ServiceSettings(Settings):
 
     max_photos: int = 500
     max_file_bytes: int = 50 * MIB
+    max_video_bytes: int = 1024 * MIB
     max_upload_bytes: int = 4096 * MIB
     max_form_bytes: int = MIB
     """Of the text fields of a form, options included."""

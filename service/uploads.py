@@ -16,6 +16,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
 from reconstruction.errors import InputError
+from reconstruction.formats import VIDEO_SUFFIXES
 from service.problems import TooLarge, UnsupportedMedia
 from service.settings import MIB, ServiceSettings
 from workers.jobs import new_id
@@ -130,8 +131,8 @@ class _Reader:
     def _keep_data(self, data: bytes, start: int, end: int) -> None:
         self._size += end - start
         if self._file:
-            if self._size > self._settings.max_file_bytes and not self._filename.lower().endswith(".zip"):
-                advice = f"keep each file under {_mib(self._settings.max_file_bytes)}"
+            if self._size > self._largest():
+                advice = f"keep a file of its kind under {_mib(self._largest())}"
                 raise TooLarge(f"{self._filename or 'a file'} is too large", try_next=advice)
             self._file.write(data[start:end])
         else:
@@ -139,6 +140,13 @@ class _Reader:
             if self._text_total > self._settings.max_form_bytes:
                 raise TooLarge("the text fields of the form are too long", try_next="send files with a filename, options as short JSON")
             self._text += data[start:end]
+
+    def _largest(self) -> int:
+        """Bytes that a file of this name may have. What it really is is looked at when it is whole."""
+        name = self._filename.lower()
+        if name.endswith(".zip"):
+            return self._settings.max_upload_bytes
+        return self._settings.max_video_bytes if name.endswith(VIDEO_SUFFIXES) else self._settings.max_file_bytes
 
     def _end(self) -> None:
         if self._file:

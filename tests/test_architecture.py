@@ -20,6 +20,7 @@ ALLOWED = {
 LIGHT = {
     "reconstruction.capture",
     "reconstruction.errors",
+    "reconstruction.formats",
     "reconstruction.verdicts",
     "reconstruction.workspace",
     "workers.failures",

@@ -44,7 +44,7 @@ def _taught_errors(as_json: bool = False) -> Iterator[None]:
 
 @app.command()
 def onboard(
-    photos: Annotated[Path, typer.Argument(help="Folder of about 100 sharp photos from all sides.")],
+    photos: Annotated[Path, typer.Argument(help="Folder of about 100 sharp photos from all sides, or a video.")],
     out: Annotated[Path, typer.Option(help="The object's folder, to be made.")],
     profile: Annotated[str, typer.Option(help="preview (minutes), standard, or full (wants a GPU).")] = "standard",
     box: Annotated[str | None, typer.Option(metavar="PHOTO:x0,y0,x1,y1", help="The object's box in any one photo.")] = None,
@@ -65,6 +65,7 @@ def onboard(
     with _taught_errors(as_json):
         from reconstruction.capture import Capture
         from workers import options
+        from workers.console import Bars, JsonLines, Preparing
         from workers.onboard import prepare
         from workers.pipeline import PIPELINE, Recipe, load
         from workers.settings import Settings
@@ -83,7 +84,8 @@ def onboard(
         )
         changes = {"masks": {"masker": "sam", "sam_checkpoint": str(sam_checkpoint.resolve())}} if sam_checkpoint else {}
         load(target).up_to(until)  # a stage that is not there is said before anything is copied
-        prepare(photos, out, request, masks=masks, depth=depth, resume=resume)
+        with JsonLines() if as_json else Bars(_err) as report:
+            prepare(photos, out, request, masks=masks, depth=depth, resume=resume, progress=Preparing(report))
         _run(out, Recipe(profile, changes, target), until, as_json)
 
 
@@ -128,6 +130,23 @@ def join(
         pipeline.up_to(until)
         prepare_join(first, second, out, resume=resume)
         _run(out, replace(RECIPE, profile=profile), until, as_json)
+
+
+@app.command()
+def frames(
+    video: Annotated[Path, typer.Argument(help="A walk around the object, half a minute or more.")],
+    out: Annotated[Path, typer.Option(help="Folder for the frames.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """A video -> its best frames, as onboarding takes them: to look at, or to name one for --box."""
+    with _taught_errors(as_json):
+        from reconstruction.video.pick import pick_frames
+        from workers.console import Bars, JsonLines, Preparing
+
+        with JsonLines() if as_json else Bars(_err) as report:
+            chosen = pick_frames(video, out, progress=Preparing(report))
+        for path in chosen:
+            print(json.dumps({"frame": str(path)}) if as_json else path)
 
 
 @app.command()

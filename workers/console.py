@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -69,14 +70,15 @@ class Bars:
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Bars:
-        self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        if self._tasks:
+            self._progress.stop()
 
     def __call__(self, event: StageEvent) -> None:
         if event.stage not in self._tasks:
+            self._progress.start()  # with the first bar, since even an empty display would print a line
             self._tasks[event.stage] = self._progress.add_task(event.stage, total=None, mark="[yellow]·[/]", count="", note="")
         task = self._tasks[event.stage]
         if event.kind == "progress" and event.steps:
@@ -106,6 +108,20 @@ def print_warnings(console: Console, warnings: Iterable[CaptureWarning], prefix:
     """A line each."""
     for warning in warnings:
         console.print(f"[yellow]![/] {escape(prefix + warning['message'])}", highlight=False, soft_wrap=True)
+
+
+class Preparing:
+    """A Progress for what comes before the stages, shown like one of them; what takes no second is not shown at all."""
+
+    def __init__(self, report: Reporter, name: str = "photos") -> None:
+        self._report, self._name = report, name
+        self._told_at, self._shown = time.monotonic(), False
+
+    def __call__(self, step: int, steps: int, message: str = "") -> None:
+        done, now = step >= steps, time.monotonic()
+        if (done and self._shown) or now - self._told_at > 1.0:
+            self._told_at, self._shown = now, True
+            self._report(StageEvent(self._name, 0, 1, "succeeded" if done else "progress", step, steps, message))
 
 
 def summary(quality: dict[str, Any], most: int = 4) -> str:

@@ -1,24 +1,37 @@
-"""A folder of photos -> an object's folder with its capture, ready for the pipeline."""
+"""A folder of photos, or a video -> an object's folder with its capture, ready for the pipeline."""
 
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 from reconstruction.capture import Capture, DepthFrames, KnownLength
-from reconstruction.errors import InputError, StorageError
+from reconstruction.errors import InputError, PipelineError, StorageError
+from reconstruction.formats import SLOW_SUFFIXES, save_as_jpeg
 from reconstruction.scene.images import list_photos
+from reconstruction.stage import Progress, silent
+from reconstruction.video.pick import pick_frames
 from reconstruction.workspace import Workspace
 
 
 def prepare(
-    photos: Path, out: Path, request: Capture, *, masks: Path | None = None, depth: Path | None = None, resume: bool = False
+    photos: Path,
+    out: Path,
+    request: Capture,
+    *,
+    masks: Path | None = None,
+    depth: Path | None = None,
+    resume: bool = False,
+    progress: Progress = silent,
 ) -> Workspace:
     """Copies what the user gives into `out/capture`; `capture.json` comes last and says that all of it is there.
 
-    With `resume` an earlier capture is kept, and only what `request` says anew is changed in it: the stages that depend
-    on it run again, the others do not. Raises InputError and ImageError for input that can't be right, StorageError.
+    `photos` is a folder of them, or a video, whose best frames are taken. HEIC and AVIF become JPEGs, since every photo is
+    read several times and these take a second each. With `resume` an earlier capture is kept, and only what `request` says
+    anew is changed in it: the stages that depend on it run again, the others do not.
+    Raises InputError and ImageError for input that can't be right, CaptureError for a video without sharp views, StorageError.
     """
     workspace = Workspace(out)
     if out.exists() and any(out.iterdir()) and not resume:
@@ -27,7 +40,8 @@ def prepare(
         raise InputError(f"{out} was joined from two captures", try_next="go on with it by snap6d join FIRST SECOND --out ... --resume")
     try:
         if not workspace.capture.exists():
-            names = _copy_photos(photos, workspace)
+            shutil.rmtree(out / "capture", ignore_errors=True)  # an earlier copy that was stopped half-way
+            names = _take_frames(photos, workspace, progress) if photos.is_file() else _copy_photos(photos, workspace, progress)
             _copy_companions(masks, workspace.given_masks, names, "mask")
             _copy_companions(depth, workspace.given_depth, names, "depth frame")
             capture = request
@@ -37,18 +51,39 @@ def prepare(
         if depth:
             capture = replace(capture, scale=DepthFrames())
         _with_full_names(capture, names).save(workspace.capture)
+    except PipelineError:
+        if not workspace.capture.exists():  # nothing of a refused capture is left, so that the next try finds the place free
+            shutil.rmtree(out / "capture", ignore_errors=True)
+        raise
     except OSError as error:
         raise StorageError(f"{out} can't be written ({error.strerror})", try_next="free some space or name another --out") from error
     return workspace
 
 
-def _copy_photos(photos: Path, workspace: Workspace) -> dict[str, str]:
+def _take_frames(video: Path, workspace: Workspace, progress: Progress) -> dict[str, str]:
+    return {path.stem: path.name for path in pick_frames(video, workspace.photos, progress=progress)}
+
+
+def _copy_photos(photos: Path, workspace: Workspace, progress: Progress) -> dict[str, str]:
     found = list_photos(photos)
-    shutil.rmtree(workspace.root / "capture", ignore_errors=True)  # an earlier copy that was stopped half-way
     workspace.photos.mkdir(parents=True)
-    for path in found:
-        shutil.copyfile(path, workspace.photos / path.name)
-    return {path.stem: path.name for path in found}
+    copiers = ThreadPoolExecutor(2)  # HEIC is decoded in processes, so two threads do
+    try:
+        names = {}
+        for done, copy in enumerate(copiers.map(lambda path: _copy_photo(path, workspace.photos), found), 1):
+            names[copy.stem] = copy.name
+            progress(done, len(found), f"copying photos {done}/{len(found)}")
+        return names
+    finally:
+        copiers.shutdown(cancel_futures=True)
+
+
+def _copy_photo(path: Path, folder: Path) -> Path:
+    if path.suffix.lower() in SLOW_SUFFIXES:
+        save_as_jpeg(path, copy := folder / f"{path.stem}.jpg")
+    else:
+        shutil.copyfile(path, copy := folder / path.name)
+    return copy
 
 
 def _copy_companions(source: Path | None, target: Path, names: dict[str, str], kind: str) -> None:
@@ -81,7 +116,7 @@ def _with_full_names(capture: Capture, names: dict[str, str]) -> Capture:
 
     def full(name: str) -> str:
         for stem in (name, Path(name).stem):
-            if stem in names and name in (stem, names[stem]):
+            if stem in names and (name in (stem, names[stem]) or Path(name).suffix.lower() in SLOW_SUFFIXES):
                 return names[stem]
         raise InputError(f"{name!r} is not among the photos", try_next=f"name one of them, such as {min(names.values())}")
 

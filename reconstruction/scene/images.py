@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import cv2
@@ -12,10 +11,7 @@ from numpy import ndarray
 from PIL import Image, ImageOps
 
 from reconstruction.errors import ImageError, StorageError
-
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")  # a phone's MPO opens as JPEG; Pillow knows no opener by that name
-MAX_PIXELS = 64_000_000  # a 48 Mpx phone photo passes; a decompression bomb does not
+from reconstruction.formats import PHOTO_SUFFIXES, check_size, opened, read_optics, upright_size
 
 
 def list_photos(folder: Path) -> list[Path]:
@@ -32,65 +28,99 @@ def list_photos(folder: Path) -> list[Path]:
     return photos
 
 
-def read_photo(path: Path) -> UInt8[ndarray, "h w 3"]:
-    """RGB, turned upright by its EXIF tag; grey, alpha and 16-bit images are converted. Raises ImageError."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=_FORMATS) as image:
-                width, height = image.size
-                if width * height > MAX_PIXELS:
-                    raise ImageError(
-                        f"{path.name} has {width}x{height} pixels", try_next=f"keep photos under {MAX_PIXELS // 1_000_000} Mpx"
-                    )
-                if min(width, height) < 8:
-                    raise ImageError(f"{path.name} has only {width}x{height} pixels", try_next="give a real photo")
-                if image.mode.startswith(("I", "F")):  # Pillow clips 16-bit greys instead of scaling them
-                    grey = np.asarray(image, dtype=np.float64)
-                    top = 65535.0 if image.mode.startswith("I") else max(float(grey.max()), 1e-9)
-                    return np.repeat((grey / top * 255).clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
-                return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except ImageError:
-        raise
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(f"{path.name} can't be read as an image ({error})", try_next="save it again as JPEG or PNG") from error
+def read_photo(path: Path, at_least_px: int | None = None) -> UInt8[ndarray, "h w 3"]:
+    """RGB, turned upright by its EXIF tag; grey, alpha and 16-bit images are converted. Raises ImageError.
+
+    at_least_px: a JPEG then comes at 1/2, 1/4 or 1/8 of its size where its longest side is at least that long still: its
+    blocks are decoded small, in a quarter of the time and of the memory.
+    """
+    with opened(path) as image:
+        check_size(path, *image.size)
+        if at_least_px is not None:
+            _decode_small(image, at_least_px)
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode.startswith(("I", "F")):  # Pillow clips 16-bit greys instead of scaling them
+            return np.repeat(_to_8_bits(np.asarray(upright, dtype=np.float64))[..., None], 3, axis=2)
+        return np.asarray(upright.convert("RGB"))
+
+
+def _decode_small(image: Image.Image, at_least_px: int) -> None:
+    """Only where the size divides: else the last column would stand for less than a pixel, and the camera be off by it."""
+    width, height = image.size
+    for factor in (8, 4, 2):
+        if width % factor == 0 and height % factor == 0 and max(width, height) // factor >= at_least_px:
+            image.draft(None, (width // factor, height // factor))
+            return
+
+
+def _to_8_bits(grey: Float[ndarray, "h w"]) -> UInt8[ndarray, "h w"]:
+    grey = np.nan_to_num(grey, nan=0.0, posinf=0.0, neginf=0.0)
+    highest = float(grey.max())
+    top = 65535.0 if 1.0 < highest <= 65535.0 else max(highest, 1e-9)
+    return (grey / top * 255).clip(0, 255).astype(np.uint8)
 
 
 def exif_focal_px(path: Path) -> float | None:
     """Focal length in pixels of the upright photo, from the 35 mm equivalent; None where the file does not say."""
+    focal_35mm = read_optics(path).focal_35mm
     try:
-        with Image.open(path, formats=_FORMATS) as image:
-            focal_35mm = float(image.getexif().get_ifd(0x8769).get(0xA405, 0))
-            diagonal = float(np.hypot(*image.size))
-    except (OSError, ValueError, TypeError, ZeroDivisionError):
+        diagonal = float(np.hypot(*upright_size(path)))
+    except ImageError:
         return None
-    return focal_35mm * diagonal / 43.27 if focal_35mm > 0 else None  # 43.27 mm: the diagonal of a 36 x 24 mm frame
+    return None if focal_35mm is None else focal_35mm * diagonal / 43.27  # 43.27 mm: the diagonal of a 36 x 24 mm frame
 
 
 def read_mask(path: Path) -> Bool[ndarray, "h w"]:
-    """True where the object is: pixels above half of full white, or opaque where the file is transparent elsewhere."""
-    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if pixels is None:
-        raise ImageError(f"{path.name} can't be read as a mask", try_next="give a PNG that is white on the object, black elsewhere")
+    """True where the object is: pixels above half of full white, or opaque where the file is transparent elsewhere.
+
+    Raises ImageError where the file can't be read as a mask.
+    """
+    pixels = _decode(path, "a mask", "give a PNG that is white on the object, black elsewhere")
     if pixels.ndim == 3:
-        pixels = pixels[..., 3] if pixels.shape[2] == 4 else pixels[..., :3].max(-1)
+        has_holes = pixels.shape[2] in (2, 4) and pixels[..., -1].min() < np.iinfo(pixels.dtype).max
+        pixels = pixels[..., -1] if has_holes else pixels[..., :3].max(-1)
     return pixels > np.iinfo(pixels.dtype).max / 2 if pixels.max() > 1 else pixels > 0
 
 
 def read_depth(path: Path, scale_m: float = 0.001) -> Float[ndarray, "h w"]:
-    """float32 metres, 0 = none. 16-bit PNGs are multiplied by `scale_m`; .npy and float TIFF files are metres already."""
-    if path.suffix == ".npy":
-        depth = np.load(path, allow_pickle=False)
-    else:
-        depth = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        if depth is None or depth.ndim != 2:
-            raise ImageError(
-                f"{path.name} can't be read as depth", try_next="give a one-channel 16-bit PNG (millimetres) or a .npy in metres"
-            )
-        if depth.dtype == np.uint8:
-            raise ImageError(f"{path.name} has 8 bits only", try_next="give depth as a 16-bit PNG in millimetres")
-    depth = depth.astype(np.float32) * (scale_m if np.issubdtype(depth.dtype, np.integer) else 1.0)
-    return np.where(np.isfinite(depth) & (depth > 0), depth, 0).astype(np.float32)
+    """float32 metres, 0 = none. 16-bit PNGs are multiplied by `scale_m`; .npy and float TIFF files are metres already.
+
+    Raises ImageError where the file can't be read as depth.
+    """
+    depth = _load_array(path) if path.suffix == ".npy" else _decode(path, "depth", _DEPTH_ADVICE, floats=True)
+    if depth.ndim != 2 or depth.dtype.kind not in "fiu" or 0 in depth.shape:
+        raise ImageError(f"{path.name} can't be read as depth", try_next=_DEPTH_ADVICE)
+    if depth.dtype == np.uint8:
+        raise ImageError(f"{path.name} has 8 bits only", try_next="give depth as a 16-bit PNG in millimetres")
+    scale = scale_m if np.issubdtype(depth.dtype, np.integer) else 1.0
+    with np.errstate(over="ignore"):
+        metres = depth.astype(np.float32) * np.float32(scale)
+    return np.where(np.isfinite(metres) & (metres > 0), metres, 0).astype(np.float32)
+
+
+_DEPTH_ADVICE = "give a one-channel 16-bit PNG (millimetres) or a .npy in metres"
+
+
+def _decode(path: Path, what: str, advice: str, floats: bool = False) -> ndarray:
+    """The file's own channels and depth, which Pillow would convert. Raises ImageError."""
+    try:
+        with opened(path, what) as image:
+            check_size(path, *image.size)
+        pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise ImageError(f"{path.name} can't be read as {what} ({error.err})", try_next=advice) from error
+    except ImageError as error:
+        raise ImageError(error.what, try_next=advice) from error
+    if pixels is None or pixels.dtype.kind not in ("uif" if floats else "u"):
+        raise ImageError(f"{path.name} can't be read as {what}", try_next=advice)
+    return pixels
+
+
+def _load_array(path: Path) -> ndarray:
+    try:  # mapped: a header that claims more than the file holds is found out before any memory is taken
+        return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+    except Exception as error:  # a .npy header is parsed as Python source: it may raise anything
+        raise ImageError(f"{path.name} can't be read as depth ({error})", try_next=_DEPTH_ADVICE) from error
 
 
 def write_photo(path: Path, photo: UInt8[ndarray, "h w 3"], quality: int = 95) -> None:

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from reconstruction.capture import Capture, GivenCameras
 from reconstruction.errors import CaptureError
+from reconstruction.formats import read_optics
 from reconstruction.scene import Camera, Lens, RigidTransform
 from reconstruction.scene.images import exif_focal_px
 from reconstruction.sfm.colmap import CameraRequest
 from reconstruction.sfm.lenses import PhotoLens
+from reconstruction.sfm.optics import describe_lenses, group_by_lens
 from reconstruction.sfm.photos import Photo, shrunk_size
 
 
 def start_cameras(photos: Sequence[Photo], capture: Capture, feature_px: int, focal_start: float) -> tuple[list[CameraRequest], list[int]]:
     """The cameras to start from, at the size COLMAP sees, and which camera took each photo.
 
-    Shared: one camera per photo size (a phone held upright and sideways makes two).
+    Shared: one camera per lens and photo size (a phone held upright and sideways makes two).
     """
-    keys = [(p.width, p.height) if capture.shared_camera else (i, 0) for i, p in enumerate(photos)]
+    lenses = group_by_lens([read_optics(p.path) for p in photos]) if capture.cameras is None else [0] * len(photos)
+    taken_by = lenses if capture.shared_camera else range(len(photos))
+    keys = [(p.width, p.height, lens) for p, lens in zip(photos, taken_by, strict=True)]
     order = list(dict.fromkeys(keys))
     cameras = []
     for key in order:
@@ -30,6 +35,17 @@ def start_cameras(photos: Sequence[Photo], capture: Capture, feature_px: int, fo
         else:
             cameras.append(_given_camera(members[0], capture.cameras, feature_px))
     return cameras, [order.index(k) for k in keys]
+
+
+def lens_warnings(photos: Sequence[Photo], capture: Capture) -> list[dict[str, Any]]:
+    """What the user should know where EXIF tells of more than one lens."""
+    optics = [read_optics(p.path) for p in photos]
+    group = group_by_lens(optics)
+    if len(set(group)) < 2 or not capture.shared_camera:
+        return []
+    done = "each has a camera of its own" if capture.cameras is None else "the one given camera is used for all"
+    message = f"the photos were taken through different lenses or zooms, {describe_lenses(optics, group)}: {done}"
+    return [{"code": "mixed-lenses", "photo": None, "message": message}]
 
 
 def _guessed_camera(photos: Sequence[Photo], feature_px: int, focal_start: float) -> CameraRequest:

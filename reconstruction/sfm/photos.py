@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 
+from reconstruction.formats import upright_size
 from reconstruction.scene.images import read_photo, write_photo
 from reconstruction.sfm.inspection import Look, inspect
 from reconstruction.stage import Progress
@@ -36,9 +37,8 @@ def prepare_photos(photos: Sequence[Path], out: Path, longest_px: int, progress:
     out.mkdir(parents=True, exist_ok=True)
     prepared = []
     for index, path in enumerate(photos):
-        image = read_photo(path)
-        height, width = image.shape[:2]
-        small = shrink(image, longest_px)
+        width, height = upright_size(path)
+        small = shrink(read_photo(path, at_least_px=longest_px), longest_px)
         write_photo(out / colmap_name(index), small)
         thumbnail = cv2.GaussianBlur(cv2.resize(small, (32, 24), interpolation=cv2.INTER_AREA), (0, 0), 1.0)
         prepared.append(Photo(path, width, height, thumbnail.astype(np.float32), inspect(small)))

@@ -17,14 +17,17 @@ from reconstruction.scene import RigidTransform, View
 from reconstruction.scene.images import list_photos, read_photo, write_photo
 from reconstruction.scene.view import save_views
 from reconstruction.sfm.advice import too_few_registered
-from reconstruction.sfm.cameras import given_poses, photo_lens, start_cameras
+from reconstruction.sfm.cameras import given_poses, lens_warnings, photo_lens, start_cameras
 from reconstruction.sfm.colmap import Model, Request
+from reconstruction.sfm.duplicates import copy_warning, find_duplicates
 from reconstruction.sfm.lenses import PhotoLens, save_lenses
 from reconstruction.sfm.photos import Photo, choose_matching, colmap_name, prepare_photos, shrunk_size
 from reconstruction.sfm.placing import place_photos
 from reconstruction.sfm.sparse import SparsePoints
 from reconstruction.stage import Progress, Quality, Stage, StageContext, silent
 from reconstruction.verdicts import PhotoFacts, find_flaws, judge_photos, photo_warnings, save_rows
+from reconstruction.video.pick import pick_frames
+from reconstruction.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -74,13 +77,21 @@ def estimate_cameras(photos: Sequence[Path], capture: Capture, config: SfmConfig
             f"{len(photos)} photos are too few to reconstruct from",
             try_next=f"take at least {config.min_photos}, better 50 to 100, from all sides",
         )
-    prepared = prepare_photos(photos, scratch / "photos", config.feature_px, progress)
+    read = prepare_photos(photos, scratch / "photos", config.feature_px, progress)
+    names = [colmap_name(i) for i in range(len(read))]
+    copies = find_duplicates(read, [scratch / "photos" / name for name in names], capture.named_photos)
+    prepared = [photo for i, photo in enumerate(read) if i not in copies]
     facts = [PhotoFacts(p.path.stem, **asdict(p.look)) for p in prepared]
     save_rows(scratch / "photos.json", facts)
+    if len(prepared) < config.min_photos:
+        raise CaptureError(
+            f"{len(prepared)} of {len(read)} photos are too few to reconstruct from, the others show the same",
+            try_next=f"take at least {config.min_photos}, better 50 to 100, from all sides",
+        )
     cameras, camera_of = start_cameras(prepared, capture, config.feature_px, config.focal_starts[0])
     request = Request(
         folder=str(scratch),
-        images=[colmap_name(i) for i in range(len(prepared))],
+        images=[name for i, name in enumerate(names) if i not in copies],
         cameras=cameras,
         camera_of=camera_of,
         matching=choose_matching(prepared, config.exhaustive_up_to) if config.matching == "auto" else config.matching,
@@ -100,7 +111,9 @@ def estimate_cameras(photos: Sequence[Path], capture: Capture, config: SfmConfig
     if len(placed) < enough_photos(len(facts), config):
         raise too_few_registered(model, facts)
     result = collect(model, prepared, facts, placement.request, config)
-    return replace(result, quality=placement.tell(result.quality))
+    warnings = [copy_warning(read[i], read[k]) for i, k in copies.items()] + lens_warnings(prepared, capture)
+    told = placement.tell({**result.quality, "warnings": [*warnings, *result.quality["warnings"]]})
+    return replace(result, quality={**told, "duplicates": [read[i].path.stem for i in copies]})
 
 
 def enough_photos(photos: int, config: SfmConfig) -> float:
@@ -137,19 +150,29 @@ def collect(model: Model, photos: Sequence[Photo], facts: list[PhotoFacts], requ
 
 def undistorted_photo(view: View, lens: PhotoLens) -> UInt8[ndarray, "h w 3"]:
     """What a pinhole with the view's camera would have taken."""
-    image = cv2.resize(read_photo(view.photo_path), (view.camera.width, view.camera.height), interpolation=cv2.INTER_AREA)
+    photo = read_photo(view.photo_path, at_least_px=max(view.camera.width, view.camera.height))
+    image = cv2.resize(photo, (view.camera.width, view.camera.height), interpolation=cv2.INTER_AREA)
     return lens.lens.undistort(image, view.camera)
+
+
+def captured_photos(workspace: Workspace, scratch: Path, progress: Progress) -> list[Path]:
+    """The photos of the capture, and the frames of its video where there is one. Raises ImageError and what `pick_frames` does."""
+    photos = list_photos(workspace.photos) if workspace.photos.exists() else []
+    for video in workspace.videos:
+        photos += pick_frames(video, scratch / "frames", progress=progress)
+    return photos or list_photos(workspace.photos)
 
 
 def run(config: SfmConfig, context: StageContext) -> Quality:
     workspace = context.workspace
-    photos = list_photos(workspace.photos)
     capture = Capture.load(workspace.capture)
+    start = 0.2 if workspace.videos else 0.0
 
-    def nearly(step: int, steps: int, message: str = "") -> None:
-        context.progress(step * 9, steps * 10, message)
+    def part(first: float, last: float) -> Progress:
+        return lambda step, steps, message="": context.progress(round(10_000 * (first + (last - first) * step / steps)), 10_000, message)
 
-    result = estimate_cameras(photos, capture, config, context.scratch, nearly)
+    photos = captured_photos(workspace, context.scratch, part(0.0, start))
+    result = estimate_cameras(photos, capture, config, context.scratch, part(start, 0.9))
     folder = context.out / "photos"
     folder.mkdir()
     views = []
@@ -165,4 +188,4 @@ def run(config: SfmConfig, context: StageContext) -> Quality:
     return result.quality
 
 
-SFM: Stage[SfmConfig] = Stage("sfm", 4, ("capture",), run)
+SFM: Stage[SfmConfig] = Stage("sfm", 5, ("capture",), run)

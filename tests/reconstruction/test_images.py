@@ -10,8 +10,11 @@ import pytest
 from PIL import Image
 
 from reconstruction.errors import ImageError
+from reconstruction.formats import read_optics, save_as_jpeg, upright_size
 from reconstruction.scene.images import exif_focal_px, list_photos, read_depth, read_mask, read_photo, write_depth, write_mask, write_photo
 
+# As an iPhone writes it: HEVC lying on its side, irot and EXIF orientation 6, 26 mm, a place. Of coloured quarters drawn here.
+PHONE = Path(__file__).parents[1] / "phone.heic"
 RAMP = np.linspace(0, 255, 40 * 30, dtype=np.uint8).reshape(30, 40)
 
 
@@ -53,6 +56,50 @@ def test_exif_rotation_is_applied(tmp_path: Path, orientation: int, corner: tupl
     photo = read_photo(tmp_path / "a.jpg")
     assert photo.shape == ((40, 30, 3) if orientation in (6, 8) else (30, 40, 3))
     assert photo[corner].mean() > 200
+
+
+def test_a_phones_heic_is_upright_once_and_its_focal_length_read(tmp_path: Path) -> None:
+    for path in (PHONE, tmp_path / "phone.jpg"):
+        if path != PHONE:
+            save_as_jpeg(PHONE, path)
+        photo = read_photo(path)
+        assert photo.shape == (128, 96, 3), "irot and EXIF both say that it lies on its side: it is turned once"
+        quarters = [photo[y : y + 64, x : x + 48].mean((0, 1)) for y in (0, 64) for x in (0, 48)]
+        np.testing.assert_allclose(quarters, [(220, 30, 30), (30, 200, 30), (30, 30, 220), (240, 240, 240)], atol=14)
+        assert upright_size(path) == (96, 128)
+        assert exif_focal_px(path) == pytest.approx(26 * 160 / 43.27, rel=1e-6)
+        assert read_optics(path).device == "Snap6D Rendered"
+
+
+def test_a_heic_that_kills_its_decoder_is_refused(tmp_path: Path) -> None:
+    """One byte of the name of an item: the decoder of the pinned version crashes on it, which must not take us along."""
+    path = tmp_path / "IMG_7.heic"
+    path.write_bytes(PHONE.read_bytes().replace(b"Exif", b"E\xffif", 1))
+    with pytest.raises(ImageError, match=r"IMG_7\.heic can't be read as an image \(its decoder dies\)"):
+        read_photo(path)
+
+
+def test_avif_is_read_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.rot90(read_photo(PHONE))).save(tmp_path / "a.avif", exif=exif)
+    assert np.abs(read_photo(tmp_path / "a.avif").astype(int) - read_photo(PHONE)).mean() < 4
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_large_jpeg_is_decoded_no_larger_than_needed(tmp_path: Path, orientation: int) -> None:
+    rng = np.random.default_rng(0)
+    wide = cv2.resize(rng.integers(0, 255, (60, 80, 3), dtype=np.uint8), (1600, 1200), interpolation=cv2.INTER_CUBIC)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(wide).save(tmp_path / "a.jpg", exif=exif, quality=92)
+    whole, half = read_photo(tmp_path / "a.jpg"), read_photo(tmp_path / "a.jpg", at_least_px=640)
+    assert half.shape == ((800, 600, 3) if orientation == 6 else (600, 800, 3))
+    reduced = cv2.resize(whole, half.shape[1::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(half.astype(int) - reduced).mean() < 1.0, "as good as decoding it whole"
+    assert read_photo(tmp_path / "a.jpg", at_least_px=801).shape == whole.shape
+    Image.fromarray(wide[:1199]).save(tmp_path / "odd.jpg")
+    assert read_photo(tmp_path / "odd.jpg", at_least_px=640).shape == (1199, 1600, 3), "1199 has no half"
 
 
 def test_exif_focal_length_in_pixels(tmp_path: Path) -> None:

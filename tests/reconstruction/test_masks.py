@@ -145,6 +145,24 @@ def test_a_given_mask_of_another_size_is_named(tmp_path: Path) -> None:
         read_given_masks([view], tmp_path / "masks", lenses)
 
 
+@pytest.mark.parametrize(("name", "width", "height"), [("a.png", 32, 24), ("a.png", 256, 192), ("a.jpg", 128, 96), ("a.tif", 128, 96)])
+def test_a_given_mask_may_be_of_a_copy_of_the_photo(tmp_path: Path, name: str, width: int, height: int) -> None:
+    view, lenses = lens_file(tmp_path)
+    (tmp_path / "masks").mkdir()
+    write_mask(tmp_path / "masks" / name, np.arange(width)[None].repeat(height, 0) < width // 2)
+    (read,) = read_given_masks([view], tmp_path / "masks", lenses)
+    np.testing.assert_array_equal(read, np.arange(64)[None].repeat(48, 0) < 32)
+
+
+@pytest.mark.parametrize(("width", "height", "said"), [(96, 128, "on its side"), (12, 9, "too coarse"), (128, 128, "128x96")])
+def test_a_given_mask_that_cannot_be_meant_is_refused(tmp_path: Path, width: int, height: int, said: str) -> None:
+    view, lenses = lens_file(tmp_path)
+    (tmp_path / "masks").mkdir()
+    write_mask(tmp_path / "masks" / "a.png", np.ones((height, width), bool))
+    with pytest.raises(ImageError, match=said):
+        read_given_masks([view], tmp_path / "masks", lenses)
+
+
 def test_given_masks_named_like_no_photo_are_an_error(tmp_path: Path) -> None:
     view, lenses = lens_file(tmp_path)
     (tmp_path / "masks").mkdir()

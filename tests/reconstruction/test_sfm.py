@@ -6,26 +6,32 @@ import os
 import shutil
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from reconstructed_capture import Reconstructed
 
-from reconstruction.capture import Capture, GivenCameras
+from reconstruction.capture import Capture, GivenCameras, Prompt
 from reconstruction.errors import CaptureError
+from reconstruction.formats import Optics
 from reconstruction.generated import GeneratedCapture
 from reconstruction.scene.images import read_photo, write_photo
 from reconstruction.scene.transforms import Similarity, fit_similarity, rotation_error_deg
 from reconstruction.scene.view import load_views
 from reconstruction.sfm import colmap
 from reconstruction.sfm.cameras import start_cameras
+from reconstruction.sfm.duplicates import find_duplicates
 from reconstruction.sfm.lenses import load_lenses
-from reconstruction.sfm.photos import choose_matching, prepare_photos
+from reconstruction.sfm.optics import group_by_lens
+from reconstruction.sfm.photos import choose_matching, colmap_name, prepare_photos
 from reconstruction.sfm.sparse import SparsePoints
-from reconstruction.sfm.stage import SfmConfig, estimate_cameras
+from reconstruction.sfm.stage import SfmConfig, captured_photos, estimate_cameras
 from reconstruction.stage import silent
+from reconstruction.workspace import Workspace
 
 SMALL = SfmConfig(feature_px=480, max_features=2048)
 
@@ -150,8 +156,6 @@ def test_matching_is_chosen_from_the_photos(generated_capture: GeneratedCapture,
 
 
 def test_a_turned_phone_and_its_exif_focal_length(generated_capture: GeneratedCapture, tmp_path: Path) -> None:
-    from PIL import Image
-
     image = Image.fromarray(read_photo(generated_capture.photos[0].path))
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0xA405] = 28  # mm, as on a 36 x 24 mm film
@@ -167,3 +171,80 @@ def test_a_turned_phone_and_its_exif_focal_length(generated_capture: GeneratedCa
     assert not cameras[1].focal_known
     cameras, camera_of = start_cameras([photos[1], photos[1]], Capture(shared_camera=False), 240, 0.75)
     assert (len(cameras), camera_of) == (2, [0, 1]), "a camera each where zoom or lens differ"
+
+
+def test_copies_are_left_out_and_named(generated_capture: GeneratedCapture, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    shutil.copytree(generated_capture.photo_dir, folder)
+    first, second, third = (p.path.name for p in generated_capture.photos[:3])
+    shutil.copy(folder / first, folder / "zz_same.jpg")
+    with Image.open(folder / second) as image:
+        image.save(folder / "aa_worse.jpg", quality=40)
+        image.resize((320, 240)).save(folder / "aa_smaller.jpg", quality=80)
+    with Image.open(folder / third) as image:
+        image.save(folder / "box.png")
+    request = Capture(prompt=Prompt("box.png", box=(1, 2, 3, 4)))
+    photos = prepare_photos(sorted(folder.iterdir()), tmp_path / "small", 480, silent)
+    small = [tmp_path / "small" / colmap_name(i) for i in range(len(photos))]
+    copies = find_duplicates(photos, small, request.named_photos)
+    named = {photos[i].path.name: photos[k].path.name for i, k in copies.items()}
+    assert named.keys() == {"zz_same.jpg", "aa_smaller.jpg", second, third}
+    assert (named["zz_same.jpg"], named[third]) == (first, "box.png"), "the photo that the prompt names stays"
+    assert named["aa_smaller.jpg"] == "aa_worse.jpg", "of equal size the first name stays"
+
+
+def test_a_stranger_a_copy_and_a_second_lens_spoil_nothing(generated_capture: GeneratedCapture, tmp_path: Path) -> None:
+    """Every third photo as a phone's other lens takes it: of the same size, from the middle of a narrower field."""
+    names = [photo.name for photo in generated_capture.photos[:20]]
+    for index, photo in enumerate(generated_capture.photos[:20]):
+        exif = Image.Exif()
+        exif.get_ifd(0x8769)[0xA405] = 26 if index % 3 else 43
+        with Image.open(photo.path) as image:
+            near = image if index % 3 else image.resize((480, 360), Image.Resampling.BICUBIC, (96, 72, 384, 288))
+            near.save(tmp_path / photo.path.name, exif=exif, quality=95)
+    shutil.copy(tmp_path / f"{names[4]}.jpg", tmp_path / "copy.jpg")
+    noise = np.random.default_rng(0).integers(0, 255, (90, 120, 3), dtype=np.uint8)
+    write_photo(tmp_path / "holiday.jpg", cv2.resize(noise, (480, 360)))
+    result = estimate_cameras(sorted(tmp_path.glob("*.jpg")), Capture(), replace(SMALL, max_features=1400), tmp_path / "scratch")
+
+    assert "holiday" in result.quality["unregistered"]
+    assert len(result.views) >= 17
+    assert result.quality["duplicates"] == [names[4]], "copy.jpg comes first"
+    focal = {name: lens.camera.fx for name, lens in result.lenses.items() if name != "copy"}
+    near_ones = {focal[name] for name in names[::3] if name in focal}
+    far_ones = {focal[name] for k, name in enumerate(names) if k % 3 and name in focal}
+    assert (len(near_ones), len(far_ones)) == (1, 1)
+    assert near_ones.pop() / far_ones.pop() == pytest.approx(480 / 288, rel=0.02)
+    truth = {photo.name: photo.cam_from_obj.inverse().translation for photo in generated_capture.photos}
+    known = [v for v in result.views if v.name != "copy"]
+    moved = [v.in_frame(_obj_from_sfm(known, generated_capture)) for v in known]
+    assert np.median([np.linalg.norm(v.centre_world - truth[v.name]) for v in moved]) < 0.003, "metres"
+    said = {warning["code"]: warning for warning in result.quality["warnings"]}
+    assert said["duplicate-photo"]["photo"] == names[4]
+    assert "26 mm (13 photos), 43 mm (7 photos), unknown (1 photo)" in said["mixed-lenses"]["message"]
+
+
+def test_lenses_are_told_apart_by_exif() -> None:
+    phone, zoom = Optics("A 12", 4.25, 26.0), Optics("A 12", 4.25, 26.0, 2.0)
+    assert group_by_lens([phone, phone, Optics()]) == [0, 0, 0], "what says nothing goes with the only lens"
+    assert group_by_lens([phone, zoom, Optics(), phone]) == [0, 1, 2, 0]
+    assert group_by_lens([Optics("B", f) for f in (24.0, 24.1, 24.2, 35.0)]) == [0, 0, 0, 1], "rounding is no other lens"
+    assert group_by_lens([Optics("A", None, 26.0), Optics("B", None, 26.0)]) == [0, 1]
+    assert group_by_lens([Optics(), Optics()]) == [0, 0]
+
+
+def test_a_video_joins_the_photos(generated_capture: GeneratedCapture, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    for folder in (workspace.photos, workspace.given_video):
+        folder.mkdir(parents=True)
+    shutil.copy(generated_capture.photos[0].path, workspace.photos / "a.jpg")
+    photo = read_photo(generated_capture.photos[1].path)
+    writer = cv2.VideoWriter(str(workspace.given_video / "walk.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 15, (240, 180))
+    for number in range(45):
+        writer.write(np.ascontiguousarray(photo[60:240, 5 * number : 5 * number + 240, ::-1]))
+    writer.release()
+    found = captured_photos(workspace, tmp_path / "scratch", silent)
+    assert found[0] == workspace.photos / "a.jpg"
+    assert len(found) > 10
+    assert all(path.exists() and path.stem.startswith("walk_0") for path in found[1:])
+    assert [path.name for path in workspace.photos.iterdir()] == ["a.jpg"], "what the user gave stays as it was given"

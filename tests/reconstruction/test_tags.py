@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,6 +77,42 @@ def test_a_tag_that_was_moved_is_left_out(tags: Tags, generated_capture: Generat
     assert fit.board_from_world.scale == pytest.approx(0.37, rel=0.003)
 
 
+def test_tags_that_disagree_with_the_layout_are_named(tags: Tags, generated_capture: GeneratedCapture) -> None:
+    board = generated_capture.board()
+    assert fit_board(tags, board).warnings() == []
+    a, b, c = list(tags.corners)[2:5]
+    swapped = {**board.corners_mm, a: board.corners_mm[b], b: board.corners_mm[a]}
+    swapped[c] = (np.array(board.corners_mm[c]) + (0, 12, 0)).tolist()
+    fit = fit_board(tags, TagBoard("tag36h11", swapped))
+    assert set(fit.stray_m) == {a, b, c}
+    assert fit.stray_m[c] == pytest.approx(0.012, abs=0.002)
+    assert fit.board_from_world.scale == pytest.approx(0.37, rel=0.003)
+    (warning,) = fit.warnings()
+    assert (warning["code"], warning["photo"]) == ("board-disagrees", None)
+    assert f"3 of {len(tags.corners)} tags" in warning["message"]
+    assert f"{c} (12 mm)" in warning["message"]
+
+
+def test_tags_printed_smaller_than_the_layout_says_are_told(tags: Tags, generated_capture: GeneratedCapture) -> None:
+    """Places as they are, but squares of 45 mm where 42 mm were printed."""
+    wrong = {}
+    for tag, corners in generated_capture.board().corners_mm.items():
+        middle = np.mean(corners, axis=0)
+        wrong[tag] = (middle + 45 / 42 * (np.array(corners) - middle)).tolist()
+    fit = fit_board(tags, TagBoard("tag36h11", wrong))
+    assert fit.board_from_world.scale == pytest.approx(0.37, rel=0.01), "the places say it"
+    (warning,) = fit.warnings()
+    assert re.search("have 9[34] % of the size", warning["message"])
+
+
+def test_a_layout_whose_tags_are_numbered_in_another_order_is_refused(tags: Tags, generated_capture: GeneratedCapture) -> None:
+    board = generated_capture.board()
+    ids, places = list(board.corners_mm), list(board.corners_mm.values())
+    mixed = [places[i] for i in np.random.default_rng(0).permutation(len(places))]
+    with pytest.raises(ScaleError, match=r"only \d of \d+ tags lie where the board layout says; \d+, \d+.* do not.*ids, places"):
+        fit_board(tags, TagBoard("tag36h11", dict(zip(ids, mixed, strict=True))))
+
+
 def test_another_board_is_an_error_that_names_the_tags(tags: Tags, generated_capture: GeneratedCapture) -> None:
     board = generated_capture.board()
     with pytest.raises(ScaleError, match="none of the board's"):
@@ -103,7 +140,9 @@ def test_reading_a_layout(tmp_path: Path) -> None:
     path.write_text(json.dumps({"tag_size_mm": 50, "num_x": 8, "7": [[0, 0, 0], [50, 0, 0], [50, 50, 0], [0, 50, 0]]}))
     board = load_board(path)
     assert (board.family, list(board.corners_mm)) == ("tag36h11", [7])
-    for broken in ("[]", '{"tag_size_mm": 50}', '{"1": [[0, 0]]}', "no json"):
+    flat, crossed = "[[0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0]]", "[[0, 0], [9, 9], [9, 0], [0, 9]]"
+    nan = "[[0, 0], [NaN, 0], [9, 9], [0, 9]]"
+    for broken in ("[]", '{"tag_size_mm": 50}', '{"1": [[0, 0]]}', "no json", *(f'{{"7": {c}}}' for c in (flat, crossed, nan))):
         path.write_text(broken)
         with pytest.raises(InputError):
             load_board(path)

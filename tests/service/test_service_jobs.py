@@ -63,6 +63,17 @@ def test_a_zip_is_taken_and_places_are_removed(server: Server) -> None:
     server.wait(answer.json()["job"]["id"])
 
 
+def test_a_video_is_kept_for_the_worker_and_its_frames_can_be_named(server: Server) -> None:
+    files = [("photos", ("My walk.MOV", b"\0\0\0\x18ftypqt  " + bytes(250_000)))]  # larger than a photo may be
+    asked = options(name="film", box={"photo": "My_walk_0012s400", "box": [1, 2, 30, 40]})
+    answer = server.client.post("/objects", files=files, data=asked)
+    assert answer.status_code == 202, answer.text
+    folder = server.data / "objects" / answer.json()["id"] / "capture"
+    assert [path.name for path in (folder / "video").iterdir()] == ["My_walk.mp4"]
+    assert Capture.load(folder / "capture.json").prompt == Prompt("My_walk_0012s400.jpg", box=(1, 2, 30, 40))
+    server.wait(answer.json()["job"]["id"])
+
+
 def test_a_failure_says_what_to_do_and_can_be_resumed(server: Server) -> None:
     object_id, job_id = server.onboard("fail")
     job = server.wait(job_id)

@@ -38,6 +38,7 @@ def encrypted() -> bytes:
     return bytes(content)
 
 
+VIDEO = b"\0\0\0\x18ftypmp42" + bytes(12)
 CASES: dict[str, tuple[Callable[[Server], httpx.Response], int, str]] = {
     "no photos": (lambda s: post(s, ("x.jpg", photo()), field="masks"), 422, "bad-input"),
     "garbage": (lambda s: post(s, ("x.jpg", b"not an image")), 415, "unsupported-media-type"),
@@ -48,6 +49,9 @@ CASES: dict[str, tuple[Callable[[Server], httpx.Response], int, str]] = {
     "a large file": (lambda s: post(s, ("x.jpg", bytes(300_000))), 413, "too-large"),
     "too much": (lambda s: post(s, *[(f"{n}.jpg", bytes(199_000)) for n in range(9)]), 413, "too-large"),
     "too many": (lambda s: post(s, *[(f"{n}.jpg", photo(n)) for n in range(13)]), 413, "too-large"),
+    "two videos": (lambda s: post(s, ("a.mp4", VIDEO), ("b.mov", VIDEO)), 422, "bad-input"),
+    "a large video": (lambda s: post(s, ("a.mp4", VIDEO + bytes(500_000))), 413, "too-large"),
+    "box on no frame": (lambda s: post(s, ("a.mp4", VIDEO), box={"photo": "a_12s", "box": [1, 2, 3, 4]}), 422, "bad-input"),
     "two of a name": (lambda s: post(s, ("a/x.jpg", photo()), ("b/x.png", photo(kind="PNG"))), 422, "bad-image"),
     "box on no photo": (lambda s: post(s, ("x.jpg", photo()), box={"photo": "y", "box": [1, 2, 3, 4]}), 422, "bad-input"),
     "box and point": (

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -17,9 +18,11 @@ from typer.testing import CliRunner
 
 from reconstruction.capture import Capture, KnownLength, Prompt, SingleTag
 from reconstruction.errors import InputError
+from reconstruction.scene.images import exif_focal_px
 from workers import options
 from workers.cli import app
 from workers.embedded import ServerError, redis_executable, serve
+from workers.onboard import prepare
 from workers.settings import Settings
 
 HERE = Path(__file__).parent
@@ -125,6 +128,44 @@ def test_mistakes_are_said_in_one_line(
     assert "Traceback" not in result.stderr
 
 
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three seconds along a wall."""
+    path = tmp_path_factory.mktemp("film") / "walk.mp4"
+    wall = cv2.resize(np.random.default_rng(0).integers(0, 255, (20, 60, 3), dtype=np.uint8), (720, 240), interpolation=cv2.INTER_CUBIC)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 15, (320, 240))
+    for number in range(45):
+        writer.write(np.ascontiguousarray(wall[:, 8 * number : 8 * number + 320]))
+    writer.release()
+    return path
+
+
+def test_a_video_is_onboarded_by_the_frames_that_are_listed(walk: Path, tmp_path: Path) -> None:
+    listed = snap6d("frames", walk, "--out", tmp_path / "frames")
+    frames = [Path(line).name for line in listed.stdout.splitlines()]
+    assert len(frames) > 10
+    assert sorted(path.name for path in (tmp_path / "frames").iterdir()) == frames
+    workspace = prepare(walk, tmp_path / "mug", Capture(prompt=Prompt(Path(frames[3]).stem, box=(1, 2, 30, 40))))
+    assert sorted(path.name for path in workspace.photos.iterdir()) == frames
+    assert Capture.load(workspace.capture).prompt == Prompt(frames[3], box=(1, 2, 30, 40))
+
+
+def test_a_phones_heic_is_kept_as_jpeg_under_its_name(tmp_path: Path) -> None:
+    for name in ("IMG_1.HEIC", "IMG_2.heic"):
+        (tmp_path / name).write_bytes((HERE.parent / "phone.heic").read_bytes())
+    workspace = prepare(tmp_path, tmp_path / "mug", Capture(prompt=Prompt("IMG_2.heic", point=(3, 4))))
+    assert sorted(path.name for path in workspace.photos.iterdir()) == ["IMG_1.jpg", "IMG_2.jpg"]
+    assert Capture.load(workspace.capture).prompt == Prompt("IMG_2.jpg", point=(3, 4))
+    assert exif_focal_px(workspace.photos / "IMG_1.jpg") == pytest.approx(26 * 160 / 43.27)
+
+
+def test_what_was_refused_leaves_the_place_free(walk: Path, tmp_path: Path) -> None:
+    (tmp_path / "cut.mp4").write_bytes(walk.read_bytes()[:3000])
+    with pytest.raises(InputError, match=r"cut\.mp4"):
+        prepare(tmp_path / "cut.mp4", tmp_path / "mug", Capture())
+    assert prepare(walk, tmp_path / "mug", Capture()).capture.exists()
+
+
 def test_an_object_that_is_not_there(photos: Path, tmp_path: Path) -> None:
     assert "photos" in snap6d("onboard", tmp_path, "--out", tmp_path / "out").stderr
     result = snap6d("status", "--data", tmp_path)
@@ -132,7 +173,8 @@ def test_an_object_that_is_not_there(photos: Path, tmp_path: Path) -> None:
 
 
 def test_lengths_and_points_are_read() -> None:
-    assert options.known_length("height:19.1cm") == KnownLength(pytest.approx(0.191))
+    height = options.known_length("height:19.1cm")
+    assert (height.length_m, height.photo) == (pytest.approx(0.191), None)
     assert options.known_length("a:b.jpg:1,2:3,4:0.05m") == KnownLength(0.05, "a:b.jpg", (1, 2), (3, 4))
 
 
