@@ -68,7 +68,8 @@ def run(config: CoverageConfig, context: StageContext) -> Quality:
     facts = [_with_object(fact, *on_object.get(fact.photo, (None, None))) for fact in load_facts(space.photo_facts)]
     verdicts = judge_photos(facts, json.loads(space.mask_verdicts.read_text()))
     verdicts += left_out((space.manifest("sfm") or {}).get("quality", {}).get("warnings", []), verdicts)
-    report = report_coverage(directions, reference)
+    flaws = find_flaws(facts)
+    report = report_coverage(directions, reference, {photo for photo, flaw in flaws.items() if flaw.state == "blurry"})
     save_rows(context.out / space.photo_verdicts.name, verdicts)
     (context.out / space.coverage.name).write_text(json.dumps(report, indent=1))
     write_photo(context.out / space.coverage_picture.name, draw_coverage(directions, report, config.picture_px))
@@ -76,7 +77,7 @@ def run(config: CoverageConfig, context: StageContext) -> Quality:
     return {
         "verdicts": {state: states.count(state) for state in sorted(set(states))},
         **{name: report[name] for name in ("azimuth_seen_deg", "elevation_deg", "spread_deg")},
-        "warnings": photo_warnings(verdicts, find_flaws(facts)) + coverage_warnings(report),
+        "warnings": photo_warnings(verdicts, flaws) + coverage_warnings(report),
     }
 
 

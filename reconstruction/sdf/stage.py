@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -26,6 +27,7 @@ from reconstruction.sdf.rays import Window, open_window
 from reconstruction.sdf.train import Trainer, TrainingConfig
 from reconstruction.stage import Progress, Quality, Stage, StageContext, silent
 from reconstruction.stereo import StereoConfig
+from reconstruction.workspace import Workspace
 
 _CHECKPOINT_S = 45.0
 
@@ -145,9 +147,15 @@ def _train(trainer: Trainer, progress: Progress, scratch: Path | None) -> tuple[
     return trainer.step - first, time.monotonic() - started
 
 
+def sharp_views(workspace: Workspace) -> list[View]:
+    """Without the blurred photos that sharp ones from nearby make up for: they have told their outline, their colours only blur."""
+    spare = json.loads(workspace.coverage.read_text())["spare"] if workspace.coverage.exists() else []
+    return [view for view in load_views(workspace.views) if view.name not in spare]
+
+
 def run(config: SurfaceConfig, context: StageContext) -> Quality:
     workspace = context.workspace
-    surface = reconstruct_surface(load_views(workspace.views), Hull.load(workspace.hull), config, context.progress, context.scratch)
+    surface = reconstruct_surface(sharp_views(workspace), Hull.load(workspace.hull), config, context.progress, context.scratch)
     surface.mesh.save(context.out / workspace.mesh.name)
     surface.mesh.save(context.out / workspace.mesh_glb.name)
     surface.model.save(context.out / workspace.field.name)
@@ -155,4 +163,4 @@ def run(config: SurfaceConfig, context: StageContext) -> Quality:
     return surface.quality
 
 
-SURFACE = Stage("surface", 4, ("scale", "masks", "sfm"), run)
+SURFACE = Stage("surface", 4, ("scale", "masks", "sfm", "coverage"), run)

@@ -14,7 +14,7 @@ from posed_capture import region_of, sparse_points
 from reconstruction.capture import Capture, Prompt
 from reconstruction.coverage.directions import Direction
 from reconstruction.coverage.picture import GAP, LEFT_OUT, REFERENCE
-from reconstruction.coverage.report import coverage_warnings, describe_gap, find_gaps, report_coverage
+from reconstruction.coverage.report import coverage_warnings, describe_gap, find_gaps, report_coverage, spare_photos
 from reconstruction.coverage.stage import COVERAGE, CoverageConfig
 from reconstruction.errors import CaptureError
 from reconstruction.generated import GeneratedCapture
@@ -22,6 +22,7 @@ from reconstruction.locate.spread import require_spread
 from reconstruction.scene import View
 from reconstruction.scene.images import read_photo, write_photo
 from reconstruction.scene.view import load_views, save_views
+from reconstruction.sdf.stage import sharp_views
 from reconstruction.stage import StageResult, run_stage
 from reconstruction.verdicts import PhotoFacts, save_rows
 from reconstruction.workspace import Workspace
@@ -141,6 +142,18 @@ def test_gaps_in_words(start: float, end: float, said: str) -> None:
 def test_photos_all_round_leave_no_gap() -> None:
     assert find_gaps(ring(list(np.arange(-170.0, 181, 10))), "p17") == []
     assert coverage_warnings(report_coverage([*ring(list(np.arange(-170.0, 181, 10))), *ring([0.0], 60)], "p17")) == []
+
+
+def test_a_blurred_photo_is_spared_only_where_a_sharp_one_looks_from_nearby(one_sided: Workspace, result: StageResult) -> None:
+    circle = ring(list(np.arange(-180.0, 180, 20)))
+    assert spare_photos(circle, {"p3", "p9"}) == ["p3", "p9"]
+    assert spare_photos(circle, {"p3", "p4", "p5"}) == ["p3", "p5"], "nobody else sees what is before p4"
+    assert spare_photos(circle, {d.photo for d in circle}) == []
+    views = load_views(one_sided.sfm_views)
+    (one_sided.root / "scale").mkdir()
+    save_views(one_sided.views, used(views))
+    blurred = used(views)[13].name
+    assert [view.name for view in sharp_views(one_sided)] == [view.name for view in used(views) if view.name != blurred]
 
 
 @pytest.mark.parametrize(
