@@ -227,8 +227,9 @@ def status(
     """The jobs of a service: how far they are."""
     with _taught_errors(as_json):
         from workers.console import jobs_table, print_warnings
+        from workers.job_list import jobs_at, jobs_in
 
-        jobs = _jobs_at(url) if url else _jobs_in(data)
+        jobs = jobs_at(url) if url else jobs_in(data)
         if as_json:
             for job in jobs:
                 print(json.dumps(job))
@@ -237,31 +238,6 @@ def status(
             console.print(jobs_table(jobs) if jobs else "no jobs yet")
             for job in jobs:
                 print_warnings(console, job["warnings"], f"{job['id']}: ")
-
-
-def _jobs_at(url: str) -> list[dict[str, Any]]:
-    import httpx
-
-    try:
-        answer = httpx.get(f"{url.rstrip('/')}/v1/jobs", timeout=10).raise_for_status()
-    except httpx.HTTPError as error:
-        raise InputError(f"{url} does not answer ({error})", try_next="check the address, or start it with snap6d serve") from error
-    jobs: list[dict[str, Any]] = answer.json()
-    return jobs
-
-
-def _jobs_in(data: Path | None) -> list[dict[str, Any]]:
-    from dataclasses import asdict
-
-    from workers.jobs import JobStore
-    from workers.pipeline import load
-    from workers.settings import Settings
-    from workers.tables import Database
-
-    settings = Settings() if data is None else Settings(data=data)
-    if not settings.database_url and not (settings.data / "snap6d.sqlite").exists():
-        raise InputError(f"{settings.data} holds no service data", try_next="name the folder by --data, or the service by --url")
-    return [asdict(job) for job in JobStore(Database(settings.database), load(settings.pipeline).names).jobs()]
 
 
 @app.command()
