@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
@@ -12,7 +16,7 @@ from reconstruction.locate.region import Region, upright
 from reconstruction.locate.support import SupportPlane
 from reconstruction.scene import RigidTransform, View
 
-DEEPEST = 1.5  # a thing is taken to reach at most so many of its widths away from the viewer
+DEEPEST = (1.5, 1.2, 0.9)  # a thing is taken to reach at most so many of its widths away from the viewer
 SAMPLES = 64  # points of the first guess of the shape
 
 
@@ -22,12 +26,29 @@ def spanned(view: View, box: Box, points: Float[ndarray, "n 3"]) -> float:
     return float((np.ptp(pixels, axis=0) / (box[2] - box[0], box[3] - box[1])).min())
 
 
-def region_under_box(view: View, box: Box, plane: SupportPlane, own: Float[ndarray, "n 3"], margin: float) -> Region:
+def region_under_box(views: Sequence[View], view: View, box: Box, plane: SupportPlane, own: Float[ndarray, "n 3"], margin: float) -> Region:
     """Where the box's lower edge meets the plane the thing begins; the ray of its upper edge bounds depth and height.
 
-    own: points on the thing. The region's `points` have others beside them: of the ellipsoid inside it, as a first guess of the thing's
-    shape. Raises PromptError where the box does not stand on the plane.
+    As deep as can be while all of it is before every camera. own: points on the thing, which the region holds; its `points` have `SAMPLES`
+    more beside them, on the ellipsoid inside it, as a first guess of the shape. Raises PromptError where the box does not stand on the
+    plane.
     """
+    for deepest in DEEPEST:
+        region = _holding(_region(view, box, plane, deepest, margin), own)
+        corners = np.array(list(product(*zip(region.lower, region.upper, strict=True))))
+        world = region.region_from_world.inverse().apply(corners)
+        if all((v.cam_from_world.apply(world)[:, 2] > 0).all() for v in views):
+            break
+    guess = region.region_from_world.inverse().apply(_ellipsoid(region.lower, region.upper))
+    return replace(region, points=np.concatenate([own, guess]))
+
+
+def _holding(region: Region, points: Float[ndarray, "n 3"]) -> Region:
+    local = np.concatenate([region.region_from_world.apply(points), [region.lower, region.upper]])
+    return replace(region, lower=np.append(local.min(0)[:2], 0.0), upper=local.max(0))
+
+
+def _region(view: View, box: Box, plane: SupportPlane, deepest: float, margin: float) -> Region:
     x0, y0, x1, y1 = box
     low, high = _direction(view, (x0 + x1) / 2, y1), _direction(view, (x0 + x1) / 2, y0)
     eye = view.centre_world
@@ -40,17 +61,14 @@ def region_under_box(view: View, box: Box, plane: SupportPlane, own: Float[ndarr
     away = float((foot - eye) @ forward)
     width = (x1 - x0) / view.camera.fx * float(view.cam_from_world.apply(foot)[2])
     last = float((eye - high * height / (high @ plane.up) - foot) @ forward) if high @ plane.up < -1e-6 else np.inf
-    deep = max(0.3 * width, min(last, DEEPEST * width))
+    deep = max(0.3 * width, min(last, deepest * width))
     tall = height + float(high @ plane.up) * away / float(high @ forward)
-    middle = foot + deep / 2 * forward
     rotation = upright(plane.up, view)
-    half = (1 + margin) * np.where(np.abs(rotation[:2] @ forward) > 0.5, deep, width * (1 + deep / away)) / 2
-    lower, upper = np.array([*-half, 0.0]), np.array([*half, (1 + margin) * tall])
-    region_from_world = RigidTransform(rotation, -rotation @ middle)
-    guess = region_from_world.inverse().apply(_ellipsoid(lower, upper))
-    local = np.concatenate([region_from_world.apply(own), [lower, upper]])
-    lower, upper = np.append(local.min(0)[:2], 0.0), local.max(0)
-    return Region(region_from_world, lower, upper, np.concatenate([own, guess]), plane.source)
+    half = (1 + margin) * np.where(np.abs(rotation[:2] @ forward) > 0.5, deep, width * (1 + deep / away / 2)) / 2
+    upper = np.array([*half, (1 + margin) * tall])
+    return Region(
+        RigidTransform(rotation, -rotation @ (foot + deep / 2 * forward)), upper * (-1, -1, 0), upper, np.zeros((0, 3)), plane.source
+    )
 
 
 def _direction(view: View, column: float, row: float) -> Float[ndarray, "3"]:

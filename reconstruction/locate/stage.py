@@ -32,7 +32,7 @@ class LocateConfig:
 
     `linkage`: points closer than this belong together. `min_height`: what lies lower is table. `margin`: the region
     reaches beyond the points found by this much. `sparse_points`, `spanned`: with fewer points on the object, or points that span
-    less of the box's width or height, box and tags' plane tell where it is.
+    less of the box's width or height, box and outlines tell its shape.
     """
 
     linkage: float = 0.13
@@ -163,22 +163,23 @@ def find_support(
 def find_region(
     views: Sequence[View], points: Float[ndarray, "n 3"], plane: SupportPlane, prompt: Prompt | None, config: LocateConfig
 ) -> tuple[Region, list[dict[str, Any]]]:
-    """The region, and a warning where the object's points span only part of the box, so that box and tags' plane tell it instead."""
+    """The region, and a warning where the object's points span only part of the box, so that they don't tell its shape."""
+    view = None if prompt is None or prompt.box is None else next(v for v in views if v.name == prompt.photo)
+    own = np.zeros((0, 3))
     try:
         region = locate_object(views, points, plane, prompt, config)
         own = region.points
     except PromptError:
-        if prompt is None or prompt.box is None or plane.source != "tags":
+        if view is None or plane.source != "tags":
             raise
-        own = np.zeros((0, 3))
-    if prompt is None or prompt.box is None or plane.source != "tags":
+    if view is None or prompt is None or prompt.box is None:
         return region, []
-    view = next(v for v in views if v.name == prompt.photo)
-    if len(own) >= config.sparse_points and spanned(view, prompt.box, own) >= config.spanned:
+    few = len(own) < config.sparse_points
+    if (few and plane.source != "tags") or (not few and spanned(view, prompt.box, own) >= config.spanned):
         return region, []
-    message = f"the {len(own)} scene points on the object span only part of the box in {view.name}: box and tags' plane tell where it is"
-    warning = {"code": "region-from-box", "photo": view.name, "message": message}
-    return region_under_box(view, prompt.box, plane, own if len(own) >= config.sparse_points else own[:0], config.margin), [warning]
+    region = region_under_box(views, view, prompt.box, plane, own[:0] if few else own, config.margin)
+    message = f"the {len(own)} scene points on the object span only part of the box in {view.name}: box and outlines tell its shape"
+    return region, [{"code": "few-points-on-object", "photo": view.name, "message": message}]
 
 
 def run(config: LocateConfig, context: StageContext) -> Quality:

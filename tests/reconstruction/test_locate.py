@@ -132,7 +132,7 @@ def test_box_and_tags_hold_an_object_without_points_of_its_own(table: Table, whi
     for view in table.views[::3]:
         prompt = Prompt(view.name, box=_box_around(view, thing))
         region, (warning,) = find_region(table.views, ground, table.plane, prompt, LocateConfig())
-        assert (warning["code"], warning["photo"]) == ("region-from-box", view.name)
+        assert (warning["code"], warning["photo"]) == ("few-points-on-object", view.name)
         assert _holds(region, thing) > 0.99
         assert ((region.upper - region.lower) < 4 * np.ptp(thing, axis=0).max()).all(), "generous, but no room for the whole table"
         framed = region.prompt(view)
