@@ -16,6 +16,7 @@ from reconstruction.scene.images import read_photo, write_photo
 from reconstruction.scene.transforms import rotation_error_deg
 from reconstruction.sfm.board import cameras_from_board
 from reconstruction.sfm.cameras import start_cameras
+from reconstruction.sfm.inspection import Look
 from reconstruction.sfm.photos import Photo
 from reconstruction.sfm.stage import SfmConfig, SfmResult, estimate_cameras
 
@@ -103,4 +104,4 @@ def test_no_board_no_cameras(generated_capture: GeneratedCapture, tmp_path: Path
 
 def _photo(path: Path) -> Photo:
     height, width = read_photo(path).shape[:2]
-    return Photo(path, width, height, np.zeros((24, 32, 3), np.float32))
+    return Photo(path, width, height, np.zeros((24, 32, 3), np.float32), Look(None, 0.0, 0.0))
