@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 from scipy.spatial.transform import Rotation
 
@@ -161,6 +161,14 @@ def object_frame(hull: Hull, region_from_sfm: RigidTransform, metres_per_unit: f
     return Similarity(metres_per_unit, turn, -metres_per_unit * centre) @ Similarity.from_rigid(region_from_sfm)
 
 
+def carve_in_region(views: Sequence[View], masks: Sequence[Bool[ndarray, "h w"] | None], region: Region, resolution: int) -> Hull:
+    """The hull in the region's frame, carved twice: the region may be far larger than what turns out to be in it."""
+    rough = carve_hull(views, masks, region.lower, region.upper, resolution)
+    lower, upper = rough.bounds()
+    margin = 2 * rough.spacing
+    return carve_hull(views, masks, np.maximum(lower - margin, region.lower), np.minimum(upper + margin, region.upper), resolution)
+
+
 def run(config: ScaleConfig, context: StageContext) -> Quality:
     workspace = context.workspace
     capture = Capture.load(workspace.capture)
@@ -170,7 +178,7 @@ def run(config: ScaleConfig, context: StageContext) -> Quality:
 
     context.progress(0, 3, "carving the hull")
     in_region = [view.in_frame(Similarity.from_rigid(region.region_from_world)) for view in views]
-    hull = carve_hull(in_region, masks, region.lower, region.upper, config.hull_resolution)
+    hull = carve_in_region(in_region, masks, region, config.hull_resolution)
     context.progress(1, 3, "finding the scale")
     scale = find_scale(capture, hull, in_region, workspace, config)
     obj_from_sfm = object_frame(hull, region.region_from_world, scale.metres_per_unit)
@@ -197,4 +205,4 @@ def run(config: ScaleConfig, context: StageContext) -> Quality:
     return {**quality, "warnings": list(scale.warnings)}
 
 
-SCALE: Stage[ScaleConfig] = Stage("scale", 2, ("capture", "sfm", "locate", "masks"), run)
+SCALE: Stage[ScaleConfig] = Stage("scale", 3, ("capture", "sfm", "locate", "masks"), run)

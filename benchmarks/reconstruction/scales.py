@@ -8,9 +8,8 @@ import numpy as np
 
 from reconstruction.capture import KnownLength
 from reconstruction.generated import GeneratedCapture
-from reconstruction.hull import carve_hull
 from reconstruction.locate.region import Region
-from reconstruction.scale import ScaleConfig, depth_ratios, scale_from_depth, scale_from_length
+from reconstruction.scale import ScaleConfig, carve_in_region, depth_ratios, scale_from_depth, scale_from_length
 from reconstruction.scene import Similarity
 from reconstruction.scene.transforms import fit_similarity
 from reconstruction.scene.view import load_views
@@ -29,7 +28,7 @@ def scale_errors(capture: GeneratedCapture, workspace: Workspace) -> dict[str, f
     masked = load_views(workspace.masked_views)
     local = [view.in_frame(Similarity.from_rigid(region.region_from_world)) for view in masked]
     config = ScaleConfig()
-    hull = carve_hull(local, [view.mask() for view in masked], region.lower, region.upper, config.hull_resolution)
+    hull = carve_in_region(local, [view.mask() for view in masked], region, config.hull_resolution)
     height = KnownLength(float(np.ptp(capture.mesh.vertices[:, 2])))
     found = {"depth": scale_from_depth(ratios, config), "known_height": scale_from_length(height, hull, local, lenses)}
     return {f"scale_error_{name}": abs(scale.metres_per_unit / true - 1) for name, scale in found.items()}

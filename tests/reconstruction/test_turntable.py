@@ -73,14 +73,17 @@ def test_cameras_are_found_relative_to_what_turns(turning: GeneratedCapture, tmp
     assert np.median(errors) < 0.004, "metres, on an arc of 0.6 m radius"
 
 
-def test_a_turntable_with_nothing_on_it_is_named(turning: GeneratedCapture, tmp_path: Path) -> None:
-    """The same place photographed over and over: nothing turns that could place a camera."""
+def test_a_turning_thing_without_texture_is_named(turning: GeneratedCapture, tmp_path: Path) -> None:
+    """A plain grey block turns where it hides the turntable: nothing on it could place a camera."""
     folder = tmp_path / "photos"
     folder.mkdir()
     rng = np.random.default_rng(0)
     still = read_photo(turning.photos[0].path)
+    height, width = still.shape[:2]
     for k in range(9):
-        noisy = np.clip(still + rng.normal(0, 3, still.shape), 0, 255).astype(np.uint8)
+        block = cv2.boxPoints(((width / 2, height / 2), (0.9 * height, 0.3 * height), 20.0 * k)).astype(np.int32)
+        photo = cv2.GaussianBlur(cv2.fillConvexPoly(still.copy(), block, (130, 130, 130)), (0, 0), 1.0)
+        noisy = np.clip(photo + rng.normal(0, 3, still.shape), 0, 255).astype(np.uint8)
         cv2.imwrite(str(folder / f"{k}.png"), cv2.cvtColor(noisy, cv2.COLOR_RGB2BGR))
     with pytest.raises(CaptureError, match=r"the camera stood still.*lay a printed tag board"):
         estimate_cameras(sorted(folder.iterdir()), Capture(), replace(SMALL, max_features=500, upsample=False), tmp_path / "scratch")
