@@ -36,7 +36,8 @@ from reconstruction.encodings import Encoding, HashGridConfig, make_encoding
 from reconstruction.errors import BackendMissing
 from reconstruction.sdf import pool, train
 from reconstruction.sdf.field import FieldConfig, SurfaceField
-from reconstruction.sdf.pool import EDGE, OBJECT, OUTSIDE, RayPool, pass_near
+from reconstruction.sdf.labels import EDGE, OBJECT, OUTSIDE
+from reconstruction.sdf.pool import RayPool, pass_near
 from reconstruction.sdf.sampling import scan
 from reconstruction.sdf.train import Trainer, TrainingConfig
 

@@ -14,8 +14,8 @@ from numpy import ndarray
 from reconstruction.rasterizers import Rasterizer, make_rasterizer
 from reconstruction.scene import Mesh
 from reconstruction.scene.images import write_photo
+from reconstruction.sdf.labels import HIDDEN, OBJECT, OUTSIDE
 from reconstruction.sdf.model import SurfaceModel
-from reconstruction.sdf.pool import HIDDEN, OBJECT, OUTSIDE
 from reconstruction.sdf.rays import Window
 
 

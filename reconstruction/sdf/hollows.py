@@ -12,7 +12,7 @@ from numpy import ndarray
 from scipy import ndimage
 
 from reconstruction.hull import Hull, count_depth_votes, largest_piece
-from reconstruction.sdf.pool import OBJECT
+from reconstruction.sdf.labels import OBJECT
 from reconstruction.sdf.rays import Window
 from reconstruction.stereo import StereoConfig, StereoPhoto, find_depths
 

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from reconstruction.scene import Similarity
     from reconstruction.sdf.rays import Window
 
-OUTSIDE, EDGE, OBJECT, HIDDEN = 0, 1, 2, 3
-"""EDGE pixels mix object and background: they count for the outline, not for the colour. HIDDEN: the mask has a bite there."""
-
 _CHUNK = 65536
 
 

@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from reconstruction.hull import Hull, find_bites
 from reconstruction.scene import Camera, Similarity, View
-from reconstruction.sdf.pool import EDGE, HIDDEN, OBJECT, OUTSIDE
+from reconstruction.sdf.labels import EDGE, HIDDEN, OBJECT, OUTSIDE
 
 
 @dataclass(frozen=True, eq=False)

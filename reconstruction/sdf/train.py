@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from reconstruction.sdf.field import SurfaceField
-from reconstruction.sdf.pool import HIDDEN, OBJECT, OUTSIDE, Batch, RayPool
+from reconstruction.sdf.labels import HIDDEN, OBJECT, OUTSIDE
+from reconstruction.sdf.pool import Batch, RayPool
 from reconstruction.sdf.render import Rendering, render_rays
 from reconstruction.sdf.sampling import place_samples
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from reconstruction.errors import CaptureError
-from reconstruction.sfm.colmap import Model
+from reconstruction.sfm.colmap.request import Model
 from reconstruction.verdicts import SOFT, PhotoFacts, find_flaws, some
 
 MANY = 0.4  # of the photos without a place: a flaw of so many is taken for the reason

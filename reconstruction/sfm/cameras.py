@@ -12,7 +12,7 @@ from reconstruction.errors import CaptureError
 from reconstruction.formats import read_optics
 from reconstruction.scene import Camera, Lens, RigidTransform
 from reconstruction.scene.images import exif_focal_px
-from reconstruction.sfm.colmap import CameraRequest
+from reconstruction.sfm.colmap.request import CameraRequest
 from reconstruction.sfm.lenses import PhotoLens
 from reconstruction.sfm.optics import describe_lenses, group_by_lens
 from reconstruction.sfm.photos import Photo, shrunk_size

@@ -8,8 +8,8 @@ from typing import Any
 
 from reconstruction.capture import ScaleSource, TagBoard
 from reconstruction.errors import CaptureError, InputError
-from reconstruction.sfm.board import BoardCameras, board_requests, cameras_from_board, with_corners
-from reconstruction.sfm.colmap import Model, Request, run_colmap
+from reconstruction.sfm.board.cameras import BoardCameras, board_requests, cameras_from_board, with_corners
+from reconstruction.sfm.colmap.request import Model, Request, run_colmap
 from reconstruction.sfm.photos import Photo
 from reconstruction.stage import Progress, Quality
 

@@ -18,7 +18,7 @@ from reconstruction.scene.images import list_photos, read_photo, write_photo
 from reconstruction.scene.view import save_views
 from reconstruction.sfm.advice import too_few_registered
 from reconstruction.sfm.cameras import given_poses, lens_warnings, photo_lens, start_cameras
-from reconstruction.sfm.colmap import Model, Request
+from reconstruction.sfm.colmap.request import Model, Request
 from reconstruction.sfm.duplicates import copy_warning, find_duplicates
 from reconstruction.sfm.lenses import PhotoLens, save_lenses
 from reconstruction.sfm.photos import Photo, choose_matching, colmap_name, prepare_photos, shrunk_size

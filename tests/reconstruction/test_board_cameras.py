@@ -14,7 +14,7 @@ from reconstruction.errors import CaptureError, InputError
 from reconstruction.generated import GeneratedCapture
 from reconstruction.scene.images import read_photo, write_photo
 from reconstruction.scene.transforms import rotation_error_deg
-from reconstruction.sfm.board import cameras_from_board
+from reconstruction.sfm.board.cameras import cameras_from_board
 from reconstruction.sfm.cameras import start_cameras
 from reconstruction.sfm.inspection import Look
 from reconstruction.sfm.photos import Photo

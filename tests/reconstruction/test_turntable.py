@@ -15,8 +15,8 @@ from reconstruction.generated import CaptureConfig, GeneratedCapture, render_cap
 from reconstruction.scene import RigidTransform
 from reconstruction.scene.images import read_mask, read_photo
 from reconstruction.scene.transforms import fit_similarity
+from reconstruction.sfm.colmap.turntable import Features, recognise_turntable
 from reconstruction.sfm.stage import SfmConfig, estimate_cameras
-from reconstruction.sfm.turntable import Features, recognise_turntable
 
 REACH_PX = 1.4
 SMALL = SfmConfig(feature_px=420, max_features=1600, threads=2)

@@ -19,7 +19,7 @@ from reconstruction.errors import CaptureError
 from reconstruction.generated import GeneratedCapture
 from reconstruction.scene.images import read_photo, write_photo
 from reconstruction.sfm.advice import too_few_registered
-from reconstruction.sfm.colmap import Model
+from reconstruction.sfm.colmap.request import Model
 from reconstruction.sfm.inspection import inspect
 from reconstruction.sfm.stage import SfmConfig, SfmResult, estimate_cameras
 from reconstruction.verdicts import (

@@ -119,9 +119,9 @@ def run_colmap(request: Request, progress: Progress) -> Model:
     """Runs the process to its end. Progress is out of 1000. Raises CaptureError where it dies."""
     folder = Path(request.folder)
     request.save(folder / "request.json")
-    command = [sys.executable, "-m", "reconstruction.sfm.colmap_process", str(folder / "request.json")]
+    command = [sys.executable, "-m", "reconstruction.sfm.colmap.process", str(folder / "request.json")]
     with (folder / "colmap.log").open("w") as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=Path(__file__).parents[1])
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=Path(__file__).parents[3])
         try:
             assert process.stdout is not None
             for line in process.stdout:

@@ -1,8 +1,8 @@
-"""COLMAP in a process of its own: `python -m reconstruction.sfm.colmap_process REQUEST_JSON`.
+"""COLMAP in a process of its own: `python -m reconstruction.sfm.colmap.process REQUEST_JSON`.
 
 Only it, `features`, `models` and `pairs` import pycolmap, because COLMAP aborts the whole process on some inputs, and shares
 native libraries with OpenCV that don't get along. Reads a request, prints progress as JSON lines on stdout, writes `model.json`
-and `points.npz` into the request's folder. `reconstruction.sfm.colmap` is the other side of the pipe.
+and `points.npz` into the request's folder. `reconstruction.sfm.colmap.request` is the other side of the pipe.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import pycolmap
 
-from reconstruction.sfm.colmap import CameraRequest, Request
-from reconstruction.sfm.features import leave_out_still
-from reconstruction.sfm.models import save_models
-from reconstruction.sfm.pairs import choose_pairs
+from reconstruction.sfm.colmap.features import leave_out_still
+from reconstruction.sfm.colmap.models import save_models
+from reconstruction.sfm.colmap.pairs import choose_pairs
+from reconstruction.sfm.colmap.request import CameraRequest, Request
 
 BATCH = 16  # photos or (times four) pairs between two reports of progress
 ENOUGH_REGISTERED = 0.9  # of the photos: no other focal length is tried

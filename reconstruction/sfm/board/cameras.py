@@ -16,11 +16,8 @@ from numpy import ndarray
 from reconstruction.capture import TagBoard
 from reconstruction.errors import CaptureError
 from reconstruction.scene import Camera, Lens, RigidTransform
-from reconstruction.sfm.calibration import FINE_ERROR, calibrate
-from reconstruction.sfm.colmap import CameraRequest
-from reconstruction.sfm.lenses import PhotoLens
-from reconstruction.sfm.photos import Photo
-from reconstruction.sfm.sightings import (
+from reconstruction.sfm.board.calibration import FINE_ERROR, calibrate
+from reconstruction.sfm.board.sightings import (
     LEAST_TAGS,
     Corners,
     Sighting,
@@ -30,6 +27,9 @@ from reconstruction.sfm.sightings import (
     orient_layout,
     without_strays,
 )
+from reconstruction.sfm.colmap.request import CameraRequest
+from reconstruction.sfm.lenses import PhotoLens
+from reconstruction.sfm.photos import Photo
 from reconstruction.sfm.sparse import SparsePoints
 from reconstruction.stage import Progress, silent
 

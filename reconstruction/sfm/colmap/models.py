@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pycolmap
 
-from reconstruction.sfm.colmap import Request
+from reconstruction.sfm.colmap.request import Request
 from reconstruction.sfm.sparse import SparsePoints
 
 ENOUGH_MATCHES = 30  # of a pair of photos: COLMAP's own limit for placing one

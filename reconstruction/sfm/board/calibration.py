@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 
 from reconstruction.scene import Camera, Lens
-from reconstruction.sfm.colmap import CameraRequest
+from reconstruction.sfm.board.sightings import Corners, Sighting, fit_pose, without_strays
+from reconstruction.sfm.colmap.request import CameraRequest
 from reconstruction.sfm.lenses import PhotoLens
-from reconstruction.sfm.sightings import Corners, Sighting, fit_pose, without_strays
 
 LEAST_PHOTOS, MOST_PHOTOS = 5, 40  # more tell nothing new of the lens
 ROUGH_ERROR, FINE_ERROR = 0.02, 0.002  # shares of the longest side that a corner may be off: before the lens is known, after

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pycolmap
 
-from reconstruction.sfm.colmap import Request
+from reconstruction.sfm.colmap.request import Request
 
 Told = Callable[[int, int], None]
 """Step and number of steps."""

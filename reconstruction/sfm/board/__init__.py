@@ -1,0 +1,1 @@
+"""Cameras from a printed board alone, where photos share too few features."""
