@@ -169,17 +169,20 @@ def run(config: ScaleConfig, context: StageContext) -> Quality:
 
     context.progress(0, 3, "carving the hull")
     in_region = [view.in_frame(Similarity.from_rigid(region.region_from_world)) for view in views]
-    hull = carve_hull(in_region, masks, region.lower, region.upper, config.hull_resolution)
+    rough = carve_hull(in_region, masks, region.lower, region.upper, config.hull_resolution // 2)
+    low, high = rough.bounds()  # the region may be far larger than the object, which would make voxels of it coarse
+    low, high = np.maximum(low - 2 * rough.spacing, region.lower), np.minimum(high + 2 * rough.spacing, region.upper)
+    hull = carve_hull(in_region, masks, low, high, config.hull_resolution)
     context.progress(1, 3, "finding the scale")
     scale = find_scale(capture, hull, in_region, workspace, config)
     obj_from_sfm = object_frame(hull, region.region_from_world, scale.metres_per_unit)
 
     context.progress(2, 3, "carving the hull in the object frame")
     in_object = [view.in_frame(obj_from_sfm) for view in views]
-    rough = obj_from_sfm.apply(region.region_from_world.inverse().apply(hull.mesh().vertices))
-    margin = 0.03 * np.ptp(rough, axis=0).max()
-    lower, upper = rough.min(0) - margin, rough.max(0) + margin
-    lower[2] = rough[:, 2].min()  # nothing of the object is below the support plane
+    outline = obj_from_sfm.apply(region.region_from_world.inverse().apply(hull.mesh().vertices))
+    margin = 0.03 * np.ptp(outline, axis=0).max()
+    lower, upper = outline.min(0) - margin, outline.max(0) + margin
+    lower[2] = outline[:, 2].min()  # nothing of the object is below the support plane
     final = carve_hull(in_object, masks, lower, upper, config.hull_resolution)
 
     save_views(context.out / workspace.views.name, in_object)
@@ -195,4 +198,4 @@ def run(config: ScaleConfig, context: StageContext) -> Quality:
     return {"source": scale.source, "units": scale.units, "rel_std": scale.rel_std, "hull_extents": extents}
 
 
-SCALE: Stage[ScaleConfig] = Stage("scale", 1, ("capture", "sfm", "locate", "masks"), run)
+SCALE: Stage[ScaleConfig] = Stage("scale", 2, ("capture", "sfm", "locate", "masks"), run)

@@ -176,7 +176,7 @@ def find_region(
     few = len(own) < config.sparse_points
     if (few and plane.source != "tags") or (not few and spanned(view, prompt.box, own) >= config.spanned):
         return region, []
-    region = region_under_box(views, view, prompt.box, plane, own[:0] if few else own, config.margin)
+    region = region_under_box(views, view, prompt.box, plane, own[:0] if few else own)
     message = f"the {len(own)} scene points on the object span only part of the box in {view.name}: box and outlines tell its shape"
     return region, [{"code": "few-points-on-object", "photo": view.name, "message": message}]
 
