@@ -163,7 +163,7 @@ def object_frame(hull: Hull, region_from_sfm: RigidTransform, metres_per_unit: f
 
 def carve_in_region(views: Sequence[View], masks: Sequence[Bool[ndarray, "h w"] | None], region: Region, resolution: int) -> Hull:
     """The hull in the region's frame, carved twice: the region may be far larger than what turns out to be in it."""
-    rough = carve_hull(views, masks, region.lower, region.upper, resolution)
+    rough = carve_hull(views, masks, region.lower, region.upper, resolution // 2)
     lower, upper = rough.bounds()
     margin = 2 * rough.spacing
     return carve_hull(views, masks, np.maximum(lower - margin, region.lower), np.minimum(upper + margin, region.upper), resolution)

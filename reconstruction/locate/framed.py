@@ -17,6 +17,7 @@ from reconstruction.locate.support import SupportPlane
 from reconstruction.scene import RigidTransform, View
 
 DEEPEST = (1.5, 1.2, 0.9)  # a thing is taken to reach at most so many of its widths away from the viewer
+MARGIN = 0.2  # the box is drawn by hand, and a thing seen end-on reaches beyond what its lower edge tells
 SAMPLES = 64  # points of the first guess of the shape
 
 
@@ -26,7 +27,7 @@ def spanned(view: View, box: Box, points: Float[ndarray, "n 3"]) -> float:
     return float((np.ptp(pixels, axis=0) / (box[2] - box[0], box[3] - box[1])).min())
 
 
-def region_under_box(views: Sequence[View], view: View, box: Box, plane: SupportPlane, own: Float[ndarray, "n 3"], margin: float) -> Region:
+def region_under_box(views: Sequence[View], view: View, box: Box, plane: SupportPlane, own: Float[ndarray, "n 3"]) -> Region:
     """Where the box's lower edge meets the plane the thing begins; the ray of its upper edge bounds depth and height.
 
     As deep as can be while all of it is before every camera. own: points on the thing, which the region holds; its `points` have `SAMPLES`
@@ -34,7 +35,7 @@ def region_under_box(views: Sequence[View], view: View, box: Box, plane: Support
     plane.
     """
     for deepest in DEEPEST:
-        region = _holding(_region(view, box, plane, deepest, margin), own)
+        region = _holding(_region(view, box, plane, deepest), own)
         corners = np.array(list(product(*zip(region.lower, region.upper, strict=True))))
         world = region.region_from_world.inverse().apply(corners)
         if all((v.cam_from_world.apply(world)[:, 2] > 0).all() for v in views):
@@ -48,7 +49,7 @@ def _holding(region: Region, points: Float[ndarray, "n 3"]) -> Region:
     return replace(region, lower=np.append(local.min(0)[:2], 0.0), upper=local.max(0))
 
 
-def _region(view: View, box: Box, plane: SupportPlane, deepest: float, margin: float) -> Region:
+def _region(view: View, box: Box, plane: SupportPlane, deepest: float) -> Region:
     x0, y0, x1, y1 = box
     low, high = _direction(view, (x0 + x1) / 2, y1), _direction(view, (x0 + x1) / 2, y0)
     eye = view.centre_world
@@ -64,8 +65,8 @@ def _region(view: View, box: Box, plane: SupportPlane, deepest: float, margin: f
     deep = max(0.3 * width, min(last, deepest * width))
     tall = height + float(high @ plane.up) * away / float(high @ forward)
     rotation = upright(plane.up, view)
-    half = (1 + margin) * np.where(np.abs(rotation[:2] @ forward) > 0.5, deep, width * (1 + deep / away / 2)) / 2
-    upper = np.array([*half, (1 + margin) * tall])
+    half = (1 + MARGIN) * np.where(np.abs(rotation[:2] @ forward) > 0.5, deep, width * (1 + deep / away / 2)) / 2
+    upper = np.array([*half, (1 + MARGIN) * tall])
     return Region(
         RigidTransform(rotation, -rotation @ (foot + deep / 2 * forward)), upper * (-1, -1, 0), upper, np.zeros((0, 3)), plane.source
     )

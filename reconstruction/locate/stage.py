@@ -177,7 +177,7 @@ def find_region(
     few = len(own) < config.sparse_points
     if (few and plane.source != "tags") or (not few and spanned(view, prompt.box, own) >= config.spanned):
         return region, []
-    region = region_under_box(views, view, prompt.box, plane, own[:0] if few else own, config.margin)
+    region = region_under_box(views, view, prompt.box, plane, own[:0] if few else own)
     message = f"the {len(own)} scene points on the object span only part of the box in {view.name}: box and outlines tell its shape"
     return region, [{"code": "few-points-on-object", "photo": view.name, "message": message}]
 
@@ -202,4 +202,4 @@ def run(config: LocateConfig, context: StageContext) -> Quality:
     }
 
 
-LOCATE: Stage[LocateConfig] = Stage("locate", 4, ("capture", "sfm"), run)
+LOCATE: Stage[LocateConfig] = Stage("locate", 5, ("capture", "sfm"), run)

@@ -93,8 +93,8 @@ def test_a_walk_round_the_object_is_no_turntable(generated_capture: GeneratedCap
     photos = [read_photo(p.path) for p in generated_capture.photos]
     assert recognise_turntable([find_features(p) for p in photos], REACH_PX, seed=0) is None
     rng = np.random.default_rng(0)
-    bursts = [np.clip(p + rng.normal(0, 3, p.shape), 0, 255).astype(np.uint8) for p in photos for _ in range(3)]
-    assert recognise_turntable([find_features(p, 500) for p in bursts], REACH_PX, seed=0) is None, "three photos from each place"
+    bursts = [np.clip(p + rng.normal(0, 3, p.shape), 0, 255).astype(np.uint8) for p in photos[::2] for _ in range(3)]
+    assert recognise_turntable([find_features(p, 400) for p in bursts], REACH_PX, seed=0) is None, "three photos from each place"
 
 
 def test_an_object_on_plain_white_is_no_turntable(generated_capture: GeneratedCapture) -> None:
