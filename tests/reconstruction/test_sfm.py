@@ -22,8 +22,8 @@ from reconstruction.generated import GeneratedCapture
 from reconstruction.scene.images import read_photo, write_photo
 from reconstruction.scene.transforms import Similarity, fit_similarity, rotation_error_deg
 from reconstruction.scene.view import load_views
-from reconstruction.sfm import colmap
 from reconstruction.sfm.cameras import start_cameras
+from reconstruction.sfm.colmap import request as colmap
 from reconstruction.sfm.duplicates import find_duplicates
 from reconstruction.sfm.lenses import load_lenses
 from reconstruction.sfm.optics import group_by_lens
