@@ -27,6 +27,12 @@ def spanned(view: View, box: Box, points: Float[ndarray, "n 3"]) -> float:
     return float((np.ptp(pixels, axis=0) / (box[2] - box[0], box[3] - box[1])).min())
 
 
+def flatness(points: Float[ndarray, "n 3"]) -> float:
+    """The points' spread across the plane that fits them best, over their largest spread: near 0 where they lie on one face."""
+    spread = np.linalg.svd(points - points.mean(0), compute_uv=False)
+    return float(spread[2] / max(spread[0], 1e-12))
+
+
 def region_under_box(views: Sequence[View], view: View, box: Box, plane: SupportPlane, own: Float[ndarray, "n 3"]) -> Region:
     """Where the box's lower edge meets the plane the thing begins; the ray of its upper edge bounds depth and height.
 

@@ -14,7 +14,7 @@ from numpy import ndarray
 from reconstruction.capture import Box, Capture, Prompt, SingleTag, TagBoard
 from reconstruction.errors import PromptError
 from reconstruction.locate.cluster import cluster_around, largest_cluster, spacing
-from reconstruction.locate.framed import SAMPLES, region_under_box, spanned
+from reconstruction.locate.framed import SAMPLES, flatness, region_under_box, spanned
 from reconstruction.locate.region import Region
 from reconstruction.locate.spread import require_spread
 from reconstruction.locate.support import SupportPlane, camera_centres, looked_at, plane_from_points, plane_from_tags
@@ -31,8 +31,8 @@ class LocateConfig:
     """Lengths are shares of the object's rough size (with a prompt), else of the cameras' distance.
 
     `linkage`: points closer than this belong together. `min_height`: what lies lower is table. `margin`: the region
-    reaches beyond the points found by this much. `sparse_points`, `spanned`: with fewer points on the object, or points that span
-    less of the box's width or height, box and outlines tell its shape.
+    reaches beyond the points found by this much. `sparse_points`: with fewer points on the object, or `flat` ones (spread across
+    their plane over the largest) that span less than `spanned` of the box's width or height, box and outlines tell its shape.
     """
 
     linkage: float = 0.13
@@ -40,7 +40,8 @@ class LocateConfig:
     margin: float = 0.3
     min_points: int = 12
     sparse_points: int = 30
-    spanned: float = 0.8
+    spanned: float = 0.85
+    flat: float = 0.15
     seed: int = 0
 
 
@@ -163,7 +164,7 @@ def find_support(
 def find_region(
     views: Sequence[View], points: Float[ndarray, "n 3"], plane: SupportPlane, prompt: Prompt | None, config: LocateConfig
 ) -> tuple[Region, list[dict[str, Any]]]:
-    """The region, and a warning where the object's points span only part of the box, so that they don't tell its shape."""
+    """The region, and a warning where the object's points are few, or all on one face, so that they don't tell its shape."""
     view = None if prompt is None or prompt.box is None else next(v for v in views if v.name == prompt.photo)
     own = np.zeros((0, 3))
     try:
@@ -175,10 +176,11 @@ def find_region(
     if view is None or prompt is None or prompt.box is None:
         return region, []
     few = len(own) < config.sparse_points
-    if (few and plane.source != "tags") or (not few and spanned(view, prompt.box, own) >= config.spanned):
+    one_face = not few and flatness(own) < config.flat and spanned(view, prompt.box, own) < config.spanned
+    if not one_face and not (few and plane.source == "tags"):
         return region, []
     region = region_under_box(views, view, prompt.box, plane, own[:0] if few else own)
-    message = f"the {len(own)} scene points on the object span only part of the box in {view.name}: box and outlines tell its shape"
+    message = f"the {len(own)} scene points on the object do not tell its shape: the box in {view.name} and the outlines do"
     return region, [{"code": "few-points-on-object", "photo": view.name, "message": message}]
 
 

@@ -145,6 +145,20 @@ def test_box_and_tags_hold_an_object_without_points_of_its_own(table: Table, whi
         find_region(table.views, ground, replace(table.plane, source="points"), prompt, LocateConfig())
 
 
+def test_points_on_one_face_only_do_not_cut_the_others_off(table: Table) -> None:
+    """As of a metal block with ink on one side."""
+    across = np.cross(table.plane.up, [0, 1.0, 0])
+    place = table.left @ across
+    face = table.left[place < np.quantile(place, 0.02) + 0.1]
+    points = np.concatenate(
+        [np.repeat(face, 3, axis=0) + np.random.default_rng(0).normal(0, 0.02, (3 * len(face), 3)), table.points[480:1980]]
+    )
+    view = table.views[3]
+    region, warnings = find_region(table.views, points, table.plane, Prompt(view.name, box=_box_around(view, table.left)), LocateConfig())
+    assert [w["code"] for w in warnings] == ["few-points-on-object"]
+    assert _holds(region, table.left) > 0.99
+
+
 def test_every_photo_gets_a_prompt(table: Table) -> None:
     region = locate_object(
         table.views, table.points, table.plane, Prompt("00", box=_box_around(table.views[0], table.left)), LocateConfig()
@@ -220,7 +234,7 @@ def test_a_cluster_grows_until_the_leap_to_its_neighbour() -> None:
 def test_photos_in_region_out(reconstructed: Reconstructed, tmp_path: Path) -> None:
     workspace = reconstructed.copy(tmp_path / "object")
     result = run_stage(LOCATE, LocateConfig(), workspace)
-    assert result.quality["plane"] == "tags"
+    assert (result.quality["plane"], result.quality["warnings"]) == ("tags", [])
     region = Region.from_json(json.loads(workspace.region.read_text()))
     _assert_holds_the_object(region, workspace, reconstructed)
 
