@@ -204,4 +204,4 @@ def run(config: LocateConfig, context: StageContext) -> Quality:
     }
 
 
-LOCATE: Stage[LocateConfig] = Stage("locate", 5, ("capture", "sfm"), run)
+LOCATE: Stage[LocateConfig] = Stage("locate", 6, ("capture", "sfm"), run)
