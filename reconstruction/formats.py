@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -39,6 +40,11 @@ class Optics:
     focal_mm: float | None = None
     focal_35mm: float | None = None
     zoom: float | None = None
+
+    def focal_px(self, width: int, height: int) -> float | None:
+        """In pixels of a photo of this size; None where the 35 mm equivalent is not known."""
+        diagonal_mm = 43.27  # of a 36 x 24 mm frame
+        return None if self.focal_35mm is None else self.focal_35mm * math.hypot(width, height) / diagonal_mm
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from numpy import ndarray
 from scipy.spatial.transform import Rotation
 
 from reconstruction.capture import Capture, DepthFrames, KnownLength, SingleTag, TagBoard
+from reconstruction.capture_warnings import CaptureWarning
 from reconstruction.errors import ImageError, ScaleError
 from reconstruction.hull import Hull, carve_hull
 from reconstruction.locate.region import Region
@@ -48,7 +49,7 @@ class Scale:
     source: Source
     rel_std: float | None = None
     board_from_sfm: Similarity | None = None
-    warnings: tuple[dict[str, Any], ...] = ()
+    warnings: tuple[CaptureWarning, ...] = ()
 
     @property
     def units(self) -> Literal["m", "object"]:

@@ -29,6 +29,15 @@ def silent(step: int, steps: int, message: str = "") -> None:
     """A Progress that says nothing."""
 
 
+def part_of(progress: Progress, first: float, last: float) -> Progress:
+    """For a piece of work that takes `progress` from the share `first` to the share `last`."""
+
+    def told(step: int, steps: int, message: str = "") -> None:
+        progress(round(10_000 * (first + (last - first) * step / max(1, steps))), 10_000, message)
+
+    return told
+
+
 @dataclass(frozen=True)
 class StageContext:
     """What a stage may touch: it reads artifacts through `workspace`, writes into `out`, keeps checkpoints in `scratch`.

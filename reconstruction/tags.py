@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -16,6 +15,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from reconstruction.capture import TagBoard
+from reconstruction.capture_warnings import CaptureWarning, capture_warning
 from reconstruction.corners import refine_corners
 from reconstruction.errors import InputError, ScaleError
 from reconstruction.scene import Similarity, View
@@ -70,7 +70,7 @@ class BoardFit:
     stray_m: dict[int, float]
     side_ratio: float
 
-    def warnings(self) -> list[dict[str, Any]]:
+    def warnings(self) -> list[CaptureWarning]:
         """What a user should know of a board that is not quite as its layout says."""
         found = []
         if self.stray_m:
@@ -85,7 +85,7 @@ class BoardFit:
                 f"the printed tags have {100 * self.side_ratio:.0f} % of the size that the layout says, while their places fit: "
                 "the scale follows the places; measure the distance between two tags to be sure"
             )
-        return [{"code": "board-disagrees", "photo": None, "message": message} for message in found]
+        return [capture_warning("board-disagrees", message) for message in found]
 
 
 def load_board(path: Path, family: str = "tag36h11") -> TagBoard:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
+from reconstruction.capture_warnings import CaptureWarning, capture_warning
 from reconstruction.workspace import Workspace
 
 State = Literal[
@@ -25,8 +26,6 @@ State = Literal[
     "mask disagrees",
     "left out",
 ]
-CaptureWarning = dict[str, Any]
-"""{"code": for programs, "photo": stem or None, "message": for people}."""
 
 BLURRY, LEAST_BLURRY, OUTLIER = 0.55, 0.35, 4.0  # of the usual detail; and standard deviations of the capture's own spread below it
 SOFT = 0.7  # detail below which photos are blurred whatever the others are: an edge is about three pixels wide
@@ -177,17 +176,7 @@ def photo_warnings(verdicts: Sequence[PhotoVerdict], flaws: dict[str, Flaw]) -> 
 
 def _about(kind: str, photos: Sequence[str], count: int) -> CaptureWarning:
     told = f"{len(photos)} of {count} photos {_KINDS.get(kind, kind)}: {some(photos)}"
-    return {"code": f"photos-{kind.replace(' ', '-')}", "photo": photos[0] if len(photos) == 1 else None, "message": told}
-
-
-def collect_warnings(qualities: Iterable[dict[str, Any]]) -> list[CaptureWarning]:
-    """Those of all stages, in order; where two stages warn of the same, the later one knows more."""
-    told: list[CaptureWarning] = []
-    for quality in qualities:
-        new = quality.get("warnings", [])
-        codes = {warning["code"] for warning in new}
-        told = [warning for warning in told if warning["code"] not in codes] + new
-    return told
+    return capture_warning(f"photos-{kind.replace(' ', '-')}", told, photos[0] if len(photos) == 1 else None)
 
 
 def some(names: Sequence[str], most: int = 5) -> str:
@@ -206,8 +195,9 @@ def load_facts(path: Path) -> list[PhotoFacts]:
     return [PhotoFacts(**row) for row in json.loads(path.read_text())]
 
 
-def left_out(warnings: Sequence[CaptureWarning], known: Sequence[PhotoVerdict]) -> list[PhotoVerdict]:
+def left_out(workspace: Workspace, known: Sequence[PhotoVerdict]) -> list[PhotoVerdict]:
     """Verdicts of photos that never got as far as being measured: what sfm warned of them."""
+    warnings = (workspace.manifest("sfm") or {}).get("quality", {}).get("warnings", [])
     names = {verdict.photo for verdict in known}
     return [PhotoVerdict(w["photo"], "left out", None, w["message"]) for w in warnings if w["photo"] and w["photo"] not in names]
 
@@ -221,7 +211,7 @@ def latest_verdicts(workspace: Workspace) -> list[PhotoVerdict]:
     if judged is not None:
         return [PhotoVerdict(**row) for row in judged]
     verdicts = judge_photos([PhotoFacts(**row) for row in _rows(workspace.photo_facts) or []], _rows(workspace.mask_verdicts) or [])
-    return verdicts + left_out((workspace.manifest("sfm") or {}).get("quality", {}).get("warnings", []), verdicts)
+    return verdicts + left_out(workspace, verdicts)
 
 
 def _rows(path: Path) -> list[dict[str, Any]] | None:

@@ -19,6 +19,7 @@ ALLOWED = {
 # All that the API may see of the packages that do the work: names and rows, nothing that computes.
 LIGHT = {
     "reconstruction.capture",
+    "reconstruction.capture_warnings",
     "reconstruction.errors",
     "reconstruction.formats",
     "reconstruction.verdicts",

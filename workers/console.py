@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.table import Column, Table
 from rich.text import Text
 
-from reconstruction.verdicts import CaptureWarning, collect_warnings
+from reconstruction.capture_warnings import CaptureWarning, collect_warnings
 from workers.failures import error_to_json
 from workers.pipeline import StageEvent
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
+from reconstruction.capture_warnings import CaptureWarning, collect_warnings
 from reconstruction.errors import PipelineError
-from reconstruction.verdicts import CaptureWarning, collect_warnings
 from workers.tables import ATTEMPTS, JOBS, OBJECTS, WORKERS, Database
 
 ENDED = ("succeeded", "failed", "canceled")

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from reconstruction.verdicts import collect_warnings
+from reconstruction.capture_warnings import collect_warnings
 from reconstruction.workspace import Workspace
 
 PACKAGES = ("snap6d", "numpy", "opencv-python-headless", "pycolmap", "torch", "numba", "poselib", "embreex")

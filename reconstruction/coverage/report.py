@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from reconstruction.capture_warnings import CaptureWarning, capture_warning
 from reconstruction.coverage.directions import Direction, unit_vectors
 from reconstruction.locate.spread import angles_between
-from reconstruction.verdicts import CaptureWarning
 
 WIDE_GAP_DEG = 45.0  # of azimuth without a photo: what faces its middle is seen at a slant of 22 degrees and more
 STEEP_DEG = 70.0  # photos above this stand on no side
@@ -100,23 +100,18 @@ def coverage_warnings(report: dict[str, Any]) -> list[CaptureWarning]:
     told = []
     if report["spread_deg"] < NARROW_DEG:
         message = f"all photos are from within {report['spread_deg']:.0f} degrees of each other: what they do not show is guessed"
-        told.append(_warning("narrow-coverage", message))
-    told += [_warning("missing-side", gap["message"]) for gap in report["gaps"]]
+        told.append(capture_warning("narrow-coverage", message))
+    told += [capture_warning("missing-side", gap["message"]) for gap in report["gaps"]]
     low, high = report["elevation_deg"]["lowest"], report["elevation_deg"]["highest"]
     if high < ABOVE_DEG:
-        told.append(
-            _warning("nothing-from-above", f"no photo from higher than {high:.0f} degrees: the top is seen at a slant, a hollow not at all")
-        )
+        message = f"no photo from higher than {high:.0f} degrees: the top is seen at a slant, a hollow not at all"
+        told.append(capture_warning("nothing-from-above", message))
     if low > LOW_DEG:
-        told.append(_warning("nothing-from-the-side", f"no photo from lower than {low:.0f} degrees: the sides are seen at a slant"))
+        told.append(capture_warning("nothing-from-the-side", f"no photo from lower than {low:.0f} degrees: the sides are seen at a slant"))
     if report["neighbour_deg"]["middle"] > FAR_NEIGHBOUR_DEG:
         apart = report["neighbour_deg"]["middle"]
-        told.append(_warning("photos-far-apart", f"photos are {apart:.0f} degrees apart: take one every 10 to 15 degrees"))
+        told.append(capture_warning("photos-far-apart", f"photos are {apart:.0f} degrees apart: take one every 10 to 15 degrees"))
     return told
-
-
-def _warning(code: str, message: str) -> CaptureWarning:
-    return {"code": code, "photo": None, "message": message}
 
 
 def _rounded(value: Any) -> float:

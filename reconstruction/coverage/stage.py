@@ -67,7 +67,7 @@ def run(config: CoverageConfig, context: StageContext) -> Quality:
     on_object = {view.name: pair for view, *pair in zip(masked, looks, sharpness, strict=True)}
     facts = [_with_object(fact, *on_object.get(fact.photo, (None, None))) for fact in load_facts(space.photo_facts)]
     verdicts = judge_photos(facts, json.loads(space.mask_verdicts.read_text()))
-    verdicts += left_out((space.manifest("sfm") or {}).get("quality", {}).get("warnings", []), verdicts)
+    verdicts += left_out(space, verdicts)
     flaws = find_flaws(facts)
     report = report_coverage(directions, reference, {photo for photo, flaw in flaws.items() if flaw.state == "blurry"})
     save_rows(context.out / space.photo_verdicts.name, verdicts)

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+from reconstruction.capture_warnings import capture_warning
 from reconstruction.errors import JoinError
 from reconstruction.joining.carving import carve_joined, in_frame
 from reconstruction.joining.half import Half
@@ -44,7 +45,7 @@ def run_join(config: JoinConfig, context: StageContext) -> Quality:
     (context.out / context.workspace.joint.name).write_text(json.dumps(joint.to_json(), indent=1))
     numbers = {name: value for name, value in joint.to_json().items() if name != "first_from_second"}
     scale = {"scale": round(joint.first_from_second.scale, 5)}
-    warnings = [{"code": "scales-differ", "photo": None, "message": said}] if said else []
+    warnings = [capture_warning("scales-differ", said)] if said else []
     return {**numbers, **scale, "warnings": warnings}
 
 

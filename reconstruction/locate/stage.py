@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from reconstruction.capture import Box, Capture, Prompt, SingleTag, TagBoard
+from reconstruction.capture_warnings import CaptureWarning, capture_warning
 from reconstruction.errors import PromptError
 from reconstruction.locate.cluster import cluster_around, largest_cluster, spacing
 from reconstruction.locate.framed import SAMPLES, flatness, region_under_box, spanned
@@ -163,7 +163,7 @@ def find_support(
 
 def find_region(
     views: Sequence[View], points: Float[ndarray, "n 3"], plane: SupportPlane, prompt: Prompt | None, config: LocateConfig
-) -> tuple[Region, list[dict[str, Any]]]:
+) -> tuple[Region, list[CaptureWarning]]:
     """The region, and a warning where the object's points are few, or all on one face, so that they don't tell its shape."""
     view = None if prompt is None or prompt.box is None else next(v for v in views if v.name == prompt.photo)
     own = np.zeros((0, 3))
@@ -181,7 +181,7 @@ def find_region(
         return region, []
     region = region_under_box(views, view, prompt.box, plane, own[:0] if few else own)
     message = f"the {len(own)} scene points on the object do not tell its shape: the box in {view.name} and the outlines do"
-    return region, [{"code": "few-points-on-object", "photo": view.name, "message": message}]
+    return region, [capture_warning("few-points-on-object", message, view.name)]
 
 
 def run(config: LocateConfig, context: StageContext) -> Quality:

@@ -62,12 +62,10 @@ def _to_8_bits(grey: Float[ndarray, "h w"]) -> UInt8[ndarray, "h w"]:
 
 def exif_focal_px(path: Path) -> float | None:
     """Focal length in pixels of the upright photo, from the 35 mm equivalent; None where the file does not say."""
-    focal_35mm = read_optics(path).focal_35mm
     try:
-        diagonal = float(np.hypot(*upright_size(path)))
+        return read_optics(path).focal_px(*upright_size(path))
     except ImageError:
         return None
-    return None if focal_35mm is None else focal_35mm * diagonal / 43.27  # 43.27 mm: the diagonal of a 36 x 24 mm frame
 
 
 def read_mask(path: Path) -> Bool[ndarray, "h w"]:

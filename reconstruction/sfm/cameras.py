@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from reconstruction.capture import Capture, GivenCameras
+from reconstruction.capture_warnings import CaptureWarning, capture_warning
 from reconstruction.errors import CaptureError
-from reconstruction.formats import read_optics
 from reconstruction.scene import Camera, Lens, RigidTransform
-from reconstruction.scene.images import exif_focal_px
 from reconstruction.sfm.colmap.request import CameraRequest
 from reconstruction.sfm.lenses import PhotoLens
 from reconstruction.sfm.optics import describe_lenses, group_by_lens
@@ -23,7 +21,7 @@ def start_cameras(photos: Sequence[Photo], capture: Capture, feature_px: int, fo
 
     Shared: one camera per lens and photo size (a phone held upright and sideways makes two).
     """
-    lenses = group_by_lens([read_optics(p.path) for p in photos]) if capture.cameras is None else [0] * len(photos)
+    lenses = group_by_lens([p.optics for p in photos]) if capture.cameras is None else [0] * len(photos)
     taken_by = lenses if capture.shared_camera else range(len(photos))
     keys = [(p.width, p.height, lens) for p, lens in zip(photos, taken_by, strict=True)]
     order = list(dict.fromkeys(keys))
@@ -37,20 +35,20 @@ def start_cameras(photos: Sequence[Photo], capture: Capture, feature_px: int, fo
     return cameras, [order.index(k) for k in keys]
 
 
-def lens_warnings(photos: Sequence[Photo], capture: Capture) -> list[dict[str, Any]]:
+def lens_warnings(photos: Sequence[Photo], capture: Capture) -> list[CaptureWarning]:
     """What the user should know where EXIF tells of more than one lens."""
-    optics = [read_optics(p.path) for p in photos]
+    optics = [p.optics for p in photos]
     group = group_by_lens(optics)
     if len(set(group)) < 2 or not capture.shared_camera:
         return []
     done = "each has a camera of its own" if capture.cameras is None else "the one given camera is used for all"
     message = f"the photos were taken through different lenses or zooms, {describe_lenses(optics, group)}: {done}"
-    return [{"code": "mixed-lenses", "photo": None, "message": message}]
+    return [capture_warning("mixed-lenses", message)]
 
 
 def _guessed_camera(photos: Sequence[Photo], feature_px: int, focal_start: float) -> CameraRequest:
     width, height = shrunk_size(photos[0].width, photos[0].height, feature_px)
-    stated = [f * width / p.width for p in photos if (f := exif_focal_px(p.path)) is not None]
+    stated = [f * width / p.width for p in photos if (f := p.optics.focal_px(p.width, p.height)) is not None]
     focal = float(np.median(stated)) if stated else focal_start * max(width, height)
     params = [focal, focal, width / 2, height / 2, 0.0, 0.0, 0.0, 0.0]
     return CameraRequest("OPENCV", width, height, params, focal_known=bool(stated), calibrated=False)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from reconstruction.capture_warnings import CaptureWarning, capture_warning
 from reconstruction.sfm.photos import Photo
 
 ALIKE = 2.0  # grey levels, mean over the thumbnail: worth a closer look
@@ -37,10 +37,10 @@ def find_duplicates(photos: Sequence[Photo], small: Sequence[Path], needed: Coll
     return dict(sorted(duplicate_of.items()))
 
 
-def copy_warning(photo: Photo, kept: Photo) -> dict[str, Any]:
+def copy_warning(photo: Photo, kept: Photo) -> CaptureWarning:
     """What is told of a photo that was left out for another."""
     message = f"{photo.path.stem} shows the very same as {kept.path.stem} and was left out"
-    return {"code": "duplicate-photo", "photo": photo.path.stem, "message": message}
+    return capture_warning("duplicate-photo", message, photo.path.stem)
 
 
 def _look_alike(a: Photo, b: Photo) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 
-from reconstruction.formats import upright_size
+from reconstruction.formats import Optics, read_optics, upright_size
 from reconstruction.scene.images import read_photo, write_photo
 from reconstruction.sfm.inspection import Look, inspect
 from reconstruction.stage import Progress
@@ -26,6 +26,7 @@ class Photo:
     height: int
     thumbnail: Float[ndarray, "h w 3"]
     look: Look
+    optics: Optics
 
 
 def colmap_name(index: int) -> str:
@@ -41,7 +42,7 @@ def prepare_photos(photos: Sequence[Path], out: Path, longest_px: int, progress:
         small = shrink(read_photo(path, at_least_px=longest_px), longest_px)
         write_photo(out / colmap_name(index), small)
         thumbnail = cv2.GaussianBlur(cv2.resize(small, (32, 24), interpolation=cv2.INTER_AREA), (0, 0), 1.0)
-        prepared.append(Photo(path, width, height, thumbnail.astype(np.float32), inspect(small)))
+        prepared.append(Photo(path, width, height, thumbnail.astype(np.float32), inspect(small), read_optics(path)))
         progress(0, 1000, f"reading photos {index + 1}/{len(photos)}")
     return prepared
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from reconstruction.capture import ScaleSource, TagBoard
+from reconstruction.capture_warnings import CaptureWarning, capture_warning
 from reconstruction.errors import CaptureError, InputError
 from reconstruction.sfm.board.cameras import BoardCameras, board_requests, cameras_from_board, with_corners
 from reconstruction.sfm.colmap.request import Model, Request, run_colmap
 from reconstruction.sfm.photos import Photo
-from reconstruction.stage import Progress, Quality
-
-Told = dict[str, Any]
-"""{"code": for programs, "photo": stem or None, "message": for people}."""
+from reconstruction.stage import Progress, Quality, part_of
 
 
 @dataclass(frozen=True)
@@ -24,7 +21,7 @@ class Placement:
     model: Model
     request: Request
     told: Quality = field(default_factory=dict)
-    warnings: list[Told] = field(default_factory=list)
+    warnings: list[CaptureWarning] = field(default_factory=list)
 
     def tell(self, quality: Quality) -> Quality:
         """`quality` with what this placement adds to it."""
@@ -62,10 +59,10 @@ def place_photos(
 def _instead_of_features(model: Model, request: Request, photos: Sequence[Photo], board: TagBoard, progress: Progress) -> Placement:
     few = f"the features place {model.sizes[0] if model.sizes else 0} of {len(photos)} photos"
     try:
-        placement = _by_board(replace(request, matched=True), photos, board, _part(progress, 1000, 1000))
+        placement = _by_board(replace(request, matched=True), photos, board, part_of(progress, 1.0, 1.0))
     except CaptureError as error:
         raise CaptureError(f"{few}, and {error.what}", try_next=error.try_next) from error
-    warning = _warning("cameras-from-board", f"{few}: the cameras come from the tag board instead")
+    warning = capture_warning("cameras-from-board", f"{few}: the cameras come from the tag board instead")
     found = replace(placement.model, turntable=model.turntable)
     return Placement(
         found, placement.request, {**placement.told, **_told(found, "board")}, [warning, *_turntable_warnings(found), *placement.warnings]
@@ -74,30 +71,21 @@ def _instead_of_features(model: Model, request: Request, photos: Sequence[Photo]
 
 def _by_board(request: Request, photos: Sequence[Photo], board: TagBoard, progress: Progress) -> Placement:
     """The board's poses are kept; COLMAP adds the points that photos share."""
-    found = cameras_from_board(photos, request.cameras, request.camera_of, board, _part(progress, 0, 150))
+    found = cameras_from_board(photos, request.cameras, request.camera_of, board, part_of(progress, 0.0, 0.15))
     poses = [None if p is None else p.matrix[:3].reshape(-1).tolist() for p in found.cam_from_board]
     request = replace(request, cameras=board_requests(request.cameras, found), poses=poses)
-    model = run_colmap(request, _part(progress, 150, 1000))
+    model = run_colmap(request, part_of(progress, 0.15, 1.0))
     assert model.points is not None
     model = replace(model, points=with_corners(model.points, found, [row.image for row in model.registered]))
     told = {**_told(model, "board"), "board": {"error_px": round(found.error_px, 3), "lens_told": found.lens_told}}
     return Placement(model, request, told, _turntable_warnings(model) + _lens_warnings(found))
 
 
-def _part(progress: Progress, start: int, end: int) -> Progress:
-    """What counts from 0 to its own end, as the part of 1000 from `start` to `end`."""
-
-    def told(step: int, steps: int, message: str = "") -> None:
-        progress(start + (end - start) * step // max(1, steps), 1000, message)
-
-    return told
-
-
 def _told(model: Model, cameras_from: str) -> Quality:
     return {"cameras_from": cameras_from, "turntable": model.turntable is not None}
 
 
-def _turntable_warnings(model: Model) -> list[Told]:
+def _turntable_warnings(model: Model) -> list[CaptureWarning]:
     if model.turntable is None:
         return []
     stations = " and ".join(map(str, model.turntable["stations"]))
@@ -105,19 +93,15 @@ def _turntable_warnings(model: Model) -> list[Told]:
         f"the camera stood still before a turning object ({stations} photos from one place each): the still background"
         f" ({model.turntable['still']:.0%} of the features) was left out, and the cameras are relative to what turns"
     )
-    return [_warning("turntable", message)]
+    return [capture_warning("turntable", message)]
 
 
-def _lens_warnings(found: BoardCameras) -> list[Told]:
+def _lens_warnings(found: BoardCameras) -> list[CaptureWarning]:
     if found.lens_told:
         return []
     message = "the photos show the board from too few slants to tell where the lens has its middle: it is taken to be the photo's"
-    return [_warning("weak-calibration", message)]
+    return [capture_warning("weak-calibration", message)]
 
 
 def _left(model: Model) -> int:
     return 0 if model.turntable is None else int(model.turntable["features_left"])
-
-
-def _warning(code: str, message: str) -> Told:
-    return {"code": code, "photo": None, "message": message}

@@ -24,7 +24,7 @@ from reconstruction.sfm.lenses import PhotoLens, save_lenses
 from reconstruction.sfm.photos import Photo, choose_matching, colmap_name, prepare_photos, shrunk_size
 from reconstruction.sfm.placing import place_photos
 from reconstruction.sfm.sparse import SparsePoints
-from reconstruction.stage import Progress, Quality, Stage, StageContext, silent
+from reconstruction.stage import Progress, Quality, Stage, StageContext, part_of, silent
 from reconstruction.verdicts import PhotoFacts, find_flaws, judge_photos, photo_warnings, save_rows
 from reconstruction.video.pick import pick_frames
 from reconstruction.workspace import Workspace
@@ -72,37 +72,16 @@ def estimate_cameras(photos: Sequence[Path], capture: Capture, config: SfmConfig
 
     Raises CaptureError where too few photos are given or registered, or COLMAP dies; ImageError on an unreadable photo.
     """
-    if len(photos) < config.min_photos:
-        raise CaptureError(
-            f"{len(photos)} photos are too few to reconstruct from",
-            try_next=f"take at least {config.min_photos}, better 50 to 100, from all sides",
-        )
+    require_enough(len(photos), f"{len(photos)} photos are too few to reconstruct from", config)
     read = prepare_photos(photos, scratch / "photos", config.feature_px, progress)
     names = [colmap_name(i) for i in range(len(read))]
     copies = find_duplicates(read, [scratch / "photos" / name for name in names], capture.named_photos)
     prepared = [photo for i, photo in enumerate(read) if i not in copies]
     facts = [PhotoFacts(p.path.stem, **asdict(p.look)) for p in prepared]
     save_rows(scratch / "photos.json", facts)
-    if len(prepared) < config.min_photos:
-        raise CaptureError(
-            f"{len(prepared)} of {len(read)} photos are too few to reconstruct from, the others show the same",
-            try_next=f"take at least {config.min_photos}, better 50 to 100, from all sides",
-        )
-    cameras, camera_of = start_cameras(prepared, capture, config.feature_px, config.focal_starts[0])
-    request = Request(
-        folder=str(scratch),
-        images=[name for i, name in enumerate(names) if i not in copies],
-        cameras=cameras,
-        camera_of=camera_of,
-        matching=choose_matching(prepared, config.exhaustive_up_to) if config.matching == "auto" else config.matching,
-        overlap=config.overlap,
-        max_features=config.max_features,
-        upsample=config.upsample,
-        focal_starts=list(config.focal_starts),
-        threads=config.threads,
-        seed=config.seed,
-        poses=given_poses(prepared, capture.cameras),
-    )
+    few = f"{len(prepared)} of {len(read)} photos are too few to reconstruct from, the others show the same"
+    require_enough(len(prepared), few, config)
+    request = make_request(prepared, [name for i, name in enumerate(names) if i not in copies], capture, config, scratch)
     placement = place_photos(request, prepared, capture.scale, config.cameras_from, enough_photos(len(prepared), config), progress)
     model = placement.model
     placed = {row.image for row in model.registered}
@@ -114,6 +93,31 @@ def estimate_cameras(photos: Sequence[Path], capture: Capture, config: SfmConfig
     warnings = [copy_warning(read[i], read[k]) for i, k in copies.items()] + lens_warnings(prepared, capture)
     told = placement.tell({**result.quality, "warnings": [*warnings, *result.quality["warnings"]]})
     return replace(result, quality={**told, "duplicates": [read[i].path.stem for i in copies]})
+
+
+def require_enough(photos: int, few: str, config: SfmConfig) -> None:
+    """Raises CaptureError that says `few` where there are too few photos to begin with."""
+    if photos < config.min_photos:
+        raise CaptureError(few, try_next=f"take at least {config.min_photos}, better 50 to 100, from all sides")
+
+
+def make_request(photos: Sequence[Photo], images: list[str], capture: Capture, config: SfmConfig, scratch: Path) -> Request:
+    """What COLMAP is asked; `images` are the photos' names in `scratch/photos`."""
+    cameras, camera_of = start_cameras(photos, capture, config.feature_px, config.focal_starts[0])
+    return Request(
+        folder=str(scratch),
+        images=images,
+        cameras=cameras,
+        camera_of=camera_of,
+        matching=choose_matching(photos, config.exhaustive_up_to) if config.matching == "auto" else config.matching,
+        overlap=config.overlap,
+        max_features=config.max_features,
+        upsample=config.upsample,
+        focal_starts=list(config.focal_starts),
+        threads=config.threads,
+        seed=config.seed,
+        poses=given_poses(photos, capture.cameras),
+    )
 
 
 def enough_photos(photos: int, config: SfmConfig) -> float:
@@ -167,20 +171,16 @@ def run(config: SfmConfig, context: StageContext) -> Quality:
     workspace = context.workspace
     capture = Capture.load(workspace.capture)
     start = 0.2 if workspace.videos else 0.0
-
-    def part(first: float, last: float) -> Progress:
-        return lambda step, steps, message="": context.progress(round(10_000 * (first + (last - first) * step / steps)), 10_000, message)
-
-    photos = captured_photos(workspace, context.scratch, part(0.0, start))
-    result = estimate_cameras(photos, capture, config, context.scratch, part(start, 0.9))
-    folder = context.out / "photos"
+    photos = captured_photos(workspace, context.scratch, part_of(context.progress, 0.0, start))
+    result = estimate_cameras(photos, capture, config, context.scratch, part_of(context.progress, start, 0.9))
+    folder, undistorted = context.out / "photos", part_of(context.progress, 0.9, 1.0)
     folder.mkdir()
     views = []
     for index, view in enumerate(result.views):
         path = folder / f"{view.name}.jpg"
         write_photo(path, undistorted_photo(view, result.lenses[view.name]))
         views.append(replace(view, photo_path=path))
-        context.progress(9000 + 1000 * (index + 1) // len(result.views), 10000, f"undistorting {index + 1}/{len(result.views)}")
+        undistorted(index + 1, len(result.views), f"undistorting {index + 1}/{len(result.views)}")
     save_views(context.out / "views.json", views)
     save_lenses(context.out / "lens.json", result.lenses)
     result.points.save(context.out / "points.npz")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from reconstruction.errors import InputError, StorageError
 from reconstruction.formats import is_video
-from reconstruction.stage import Progress, silent
+from reconstruction.stage import Progress, part_of, silent
 from reconstruction.video.choose import Survey, VideoConfig, choose_frames
 from reconstruction.video.process import NOT_A_VIDEO
 
@@ -32,12 +32,12 @@ def pick_frames(video: Path, out: Path, config: VideoConfig | None = None, progr
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     try:
-        _decode("survey", video, work, config, lambda step, steps, message="": progress(step * 3 // 4, steps, message))
+        _decode("survey", video, work, config, part_of(progress, 0.0, 0.75))
         survey = Survey.load(work / "survey.npz")
         chosen = choose_frames(survey, config)
         names = {int(survey.number[i]): frame_name(video, float(survey.time_s[i])) for i in chosen}
         (work / "frames.json").write_text(json.dumps(names))
-        _decode("write", video, work, config, lambda step, steps, message="": progress(3 * steps + step, 4 * steps, message))
+        _decode("write", video, work, config, part_of(progress, 0.75, 1.0))
         written = sorted(work.glob("*.jpg"))
         return [path.rename(out / path.name) for path in written]
     finally:

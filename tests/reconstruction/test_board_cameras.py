@@ -11,6 +11,7 @@ import pytest
 
 from reconstruction.capture import Capture, SingleTag, TagBoard
 from reconstruction.errors import CaptureError, InputError
+from reconstruction.formats import Optics
 from reconstruction.generated import GeneratedCapture
 from reconstruction.scene.images import read_photo, write_photo
 from reconstruction.scene.transforms import rotation_error_deg
@@ -104,4 +105,4 @@ def test_no_board_no_cameras(generated_capture: GeneratedCapture, tmp_path: Path
 
 def _photo(path: Path) -> Photo:
     height, width = read_photo(path).shape[:2]
-    return Photo(path, width, height, np.zeros((24, 32, 3), np.float32), Look(None, 0.0, 0.0))
+    return Photo(path, width, height, np.zeros((24, 32, 3), np.float32), Look(None, 0.0, 0.0), Optics())

@@ -15,6 +15,7 @@ import pytest
 from flaws_made import defocused, exposed, moved
 
 from reconstruction.capture import Capture, GivenCameras
+from reconstruction.capture_warnings import collect_warnings
 from reconstruction.errors import CaptureError
 from reconstruction.generated import GeneratedCapture
 from reconstruction.scene.images import read_photo, write_photo
@@ -25,7 +26,6 @@ from reconstruction.sfm.stage import SfmConfig, SfmResult, estimate_cameras
 from reconstruction.verdicts import (
     PhotoFacts,
     PhotoVerdict,
-    collect_warnings,
     find_flaws,
     judge_photos,
     latest_verdicts,
