@@ -146,21 +146,8 @@ def count_votes(
     return inside, outside
 
 
-def count_depth_votes(
-    evidence: Sequence[tuple[Float[ndarray, "3 4"], Float[ndarray, "h w"]]], hull: Hull, margin: float
-) -> tuple[ndarray, ndarray]:
-    """Of each voxel centre: how many depth maps see past it, and how many see a surface within `margin` of it (uint16 each).
-
-    evidence: projections of the hull's frame, and the z-depth at each of their pixels, 0 where it is not known.
-    """
-    free, solid = np.zeros(hull.inside.shape, np.uint16), np.zeros(hull.inside.shape, np.uint16)
-    for projection, depth in evidence:
-        _vote_depth(depth, projection @ np.append(hull.origin, 1.0), projection[:, :3] * hull.spacing, margin, free, solid)
-    return free, solid
-
-
 @numba.njit(inline="always")  # type: ignore[untyped-decorator]
-def _place(start: ndarray, step: ndarray, i: int, j: int, k: int, height: int, width: int) -> tuple[int, int, float]:
+def place_voxel(start: ndarray, step: ndarray, i: int, j: int, k: int, height: int, width: int) -> tuple[int, int, float]:
     """Row, column and depth of a voxel's centre; row -1 where it is not in the picture."""
     z = start[2] + i * step[2, 0] + j * step[2, 1] + k * step[2, 2]
     if z <= 0:
@@ -178,7 +165,7 @@ def _vote(labels: ndarray, start: ndarray, step: ndarray, inside: ndarray, outsi
     for i in numba.prange(nx):
         for j in range(ny):
             for k in range(nz):
-                row, column, _ = _place(start, step, i, j, k, labels.shape[0], labels.shape[1])
+                row, column, _ = place_voxel(start, step, i, j, k, labels.shape[0], labels.shape[1])
                 if row < 0:
                     continue
                 label = labels[row, column]
@@ -186,21 +173,6 @@ def _vote(labels: ndarray, start: ndarray, step: ndarray, inside: ndarray, outsi
                     inside[i, j, k] += 1
                 elif label == OUT:
                     outside[i, j, k] += 1
-
-
-@numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
-def _vote_depth(depth: ndarray, start: ndarray, step: ndarray, margin: float, free: ndarray, solid: ndarray) -> None:
-    nx, ny, nz = free.shape
-    for i in numba.prange(nx):
-        for j in range(ny):
-            for k in range(nz):
-                row, column, z = _place(start, step, i, j, k, depth.shape[0], depth.shape[1])
-                if row < 0 or depth[row, column] <= 0:
-                    continue
-                if z < depth[row, column] - margin:
-                    free[i, j, k] += 1
-                elif z < depth[row, column] + margin:
-                    solid[i, j, k] += 1
 
 
 def _keep(inside: ndarray, outside: ndarray, tolerance: float, min_views: int, origin: ndarray, spacing: float) -> Hull:

@@ -49,7 +49,7 @@ STAGES = (
     Step("locate", "reconstruction.locate.stage:LOCATE", "locate", 0.02),
     Step("masks", "reconstruction.masks.stage:MASKS", "masks", 0.10),
     Step("coverage", "reconstruction.coverage.stage:COVERAGE", "coverage", 0.01),
-    Step("scale", "reconstruction.scale:SCALE", "scale", 0.02),
+    Step("scale", "reconstruction.scale.stage:SCALE", "scale", 0.02),
     Step("surface", "reconstruction.sdf.stage:SURFACE", "surface", 0.26),
     Step("synthetic", "surfemb.synthetic:SYNTHETIC", "synthetic", 0.10),
     Step("correspondence", "surfemb.train:CORRESPONDENCE", "correspondence", 0.36),

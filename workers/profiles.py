@@ -11,7 +11,7 @@ from reconstruction.coverage.stage import CoverageConfig
 from reconstruction.joining.join import JoinConfig
 from reconstruction.locate.stage import LocateConfig
 from reconstruction.masks.stage import MaskConfig
-from reconstruction.scale import ScaleConfig
+from reconstruction.scale.source import ScaleConfig
 from reconstruction.sdf.stage import SurfaceConfig
 from reconstruction.sfm.stage import SfmConfig
 from surfemb.network import FULL_NETWORK

@@ -9,7 +9,10 @@ import numpy as np
 from reconstruction.capture import KnownLength
 from reconstruction.generated import GeneratedCapture
 from reconstruction.locate.region import Region
-from reconstruction.scale import ScaleConfig, carve_in_region, depth_ratios, scale_from_depth, scale_from_length
+from reconstruction.scale.depth import depth_ratios, scale_from_depth
+from reconstruction.scale.length import carve_by_depths, scale_from_length
+from reconstruction.scale.source import ScaleConfig
+from reconstruction.scale.stage import carve_in_region
 from reconstruction.scene import Similarity
 from reconstruction.scene.transforms import fit_similarity
 from reconstruction.scene.view import load_views
@@ -30,5 +33,8 @@ def scale_errors(capture: GeneratedCapture, workspace: Workspace) -> dict[str, f
     config = ScaleConfig()
     hull = carve_in_region(local, [view.mask() for view in masked], region, config.hull_resolution)
     height = KnownLength(float(np.ptp(capture.mesh.vertices[:, 2])))
-    found = {"depth": scale_from_depth(ratios, config), "known_height": scale_from_length(height, hull, local, lenses)}
+    found = {
+        "depth": scale_from_depth(ratios, config),
+        "known_height": scale_from_length(height, carve_by_depths(hull, local, config.stereo), local, lenses),
+    }
     return {f"scale_error_{name}": abs(scale.metres_per_unit / true - 1) for name, scale in found.items()}

@@ -11,7 +11,7 @@ from reconstruction.errors import JoinError
 from reconstruction.joining.carving import carve_joined, in_frame
 from reconstruction.joining.half import Half
 from reconstruction.joining.join import JoinConfig, join_captures
-from reconstruction.scale import ScaleConfig
+from reconstruction.scale.source import ScaleConfig
 from reconstruction.scene import Similarity
 from reconstruction.scene.view import save_views
 from reconstruction.stage import Quality, Stage, StageContext

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
+from scipy import ndimage
 from scipy.spatial import ConvexHull, QhullError, cKDTree
 
 from reconstruction.hull import Hull, carve_hull, find_bites
@@ -22,7 +23,7 @@ from reconstruction.masks.verdicts import Verdict, judge
 from reconstruction.scene import View
 from reconstruction.sfm.sparse import SparsePoints
 from reconstruction.stage import Progress, silent
-from reconstruction.stereo import StereoConfig
+from reconstruction.stereo import Evidence, Look, StereoConfig, fuse_depths, gather_evidence, look_closely
 
 Mask = Bool[ndarray, "h w"]
 MOST_FIRST_ROUNDS = 4
@@ -35,12 +36,14 @@ class Round:
     """How far a round trusts the hull it starts from, and how many views may contradict the hull it ends with.
 
     core, reach: what lies deeper in the silhouette than `core` is surely object, what lies further outside than `reach`
-    is surely not; shares of the square root of the silhouette's area. core 0: nothing is sure.
+    is surely not; shares of the square root of the silhouette's area. core 0: nothing is sure. depths: after this round
+    depths are looked for, and what is surely object keeps to them from there on.
     """
 
     core: float
     reach: float
     tolerance: float
+    depths: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +54,13 @@ class Subject:
     upper: Float[ndarray, "3"]
     points: SparsePoints
     object_points: Float[ndarray, "n 3"]
+
+
+class Shape(NamedTuple):
+    """What is known of the shape. hull: of the outlines. near: the part of it that no depths contradict; nothing else is surely object."""
+
+    hull: Hull
+    near: Hull
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,33 +87,44 @@ def segment_views(
 
     Where few sparse points lie on the object, their hull misses whole parts: the first round is repeated while its hull grows.
     """
-    hull, palette = hull_of_points(subject), None
-    masks: list[Mask] = []
+    hull = hull_of_points(subject)
+    shape, palette, evidence = Shape(hull, hull), None, None
+    looks: list[Look] = []
     plan, done = list(rounds), 0
     with ThreadPoolExecutor(threads) as pool:
         while plan:
             this = plan.pop(0)
-            on_object, off_object = _tell_apart(subject, hull if done else None)
-            guesses = [make_guess(view, i, subject, hull, this, on_object, off_object) for i, view in enumerate(views)]
+            on_object, off_object = _tell_apart(subject, shape.hull if done else None)
+            guesses = [make_guess(view, i, subject, shape, this, on_object, off_object) for i, view in enumerate(views)]
             cut = partial(_cut_view, masker=masker, palette=palette)
-            masks, strange, colors = [], [], np.zeros((BINS,) * 3)
-            total = done + 1 + len(plan)
-            for mask, counts, share in pool.map(cut, views, guesses):
-                masks.append(mask)
-                strange.append(share)
-                colors += counts
-                progress(done * len(views) + len(masks), (total + 1) * len(views), f"round {done + 1} of {total}")
-            palette = Palette.of_counts(colors)
-            before, hull = hull, carve_masks(views, masks, subject, resolution, this.tolerance, 1 if plan else 2)
+            cuts, total = [], done + 1 + len(plan)
+            for one in pool.map(cut, views, guesses):
+                cuts.append(one)
+                progress(done * len(views) + len(cuts), total * len(views), f"round {done + 1} of {total}")
+            masks = [one.mask for one in cuts]
+            palette = Palette.of_counts(np.sum([one.colors for one in cuts], axis=0))
+            hull = carve_masks(views, masks, subject, resolution, this.tolerance, 1 if plan else 2)
             done += 1
-            if this is rounds[0] and done < MOST_FIRST_ROUNDS and hull.volume > GROWING * before.volume:
+            if this.depths:
+                looks = look_closely(views, masks, hull, stereo, _told(progress, done * len(views), total * len(views)))
+                evidence = gather_evidence(hull, [look.photo for look in looks], [look.depth for look in looks])
+            if this is rounds[0] and done < MOST_FIRST_ROUNDS and hull.volume > GROWING * shape.hull.volume:
                 plan.insert(0, this)
-    masks = [filled(view, mask, hull) for view, mask in zip(views, masks, strict=True)]
-    counted = done * len(views)
-    masks = without_strangers(
-        views, masks, hull, stereo, lambda n: progress(counted + n, counted + len(views), "looks for things in front")
-    )
-    return Agreement(masks, hull, [judge(*row[:2], hull, row[2]) for row in zip(views, masks, strange, strict=True)])
+            shape = Shape(hull, keep_to_depths(hull, evidence) if evidence else hull)
+    masks = [filled(view, mask, shape.near) for view, mask in zip(views, masks, strict=True)]
+    masks = without_strangers(masks, looks, stereo, 3 * hull.spacing)
+    verdicts = [judge(view, mask, hull, one.strange) for view, mask, one in zip(views, masks, cuts, strict=True)]
+    return Agreement(masks, hull, verdicts)
+
+
+def _told(progress: Progress, done: int, total: int) -> Callable[[int], None]:
+    return lambda photos: progress(done, total, f"{photos} photos looked at for depths")
+
+
+def keep_to_depths(hull: Hull, evidence: Evidence) -> Hull:
+    """The hull without the bulge that outlines leave before a flat face; of what depths tell badly, such as rims, a voxel stays."""
+    tight = ndimage.binary_dilation(fuse_depths(hull, evidence).inside)
+    return Hull(hull.inside & tight, hull.origin, hull.spacing)
 
 
 def filled(view: View, mask: Mask, hull: Hull) -> Mask:
@@ -162,17 +183,17 @@ def hull_of_points(subject: Subject, resolution: int = 48) -> Hull:
 
 
 def make_guess(
-    view: View, index: int, subject: Subject, hull: Hull, this: Round, on_object: Bool[ndarray, "n"], off_object: Bool[ndarray, "n"]
+    view: View, index: int, subject: Subject, shape: Shape, this: Round, on_object: Bool[ndarray, "n"], off_object: Bool[ndarray, "n"]
 ) -> Guess | None:
     """What geometry knows of the view with this index; None where the object is not in the picture."""
-    likely = hull.silhouette(view)
+    likely = shape.hull.silhouette(view)
     unit = float(np.sqrt(likely.sum()))
     if unit < 8:
         return None
     seen = subject.points.seen_by(index)
     pixels = [_visible(view, subject.points.xyz[seen & chosen]) for chosen in (on_object, off_object)]
     limit = (_distance(~_with_points(likely, pixels[0])) <= this.reach * unit) & _box_silhouette(view, subject)
-    core = _distance(likely) > this.core * unit if this.core else np.zeros_like(likely)
+    core = shape.near.silhouette(view) & (_distance(likely) > this.core * unit) if this.core else np.zeros_like(likely)
     rows, columns = np.nonzero(limit)
     if len(rows) == 0:
         return None

@@ -6,16 +6,14 @@ still gives it away: the neighbours know the surface there, and this photo, thou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from reconstruction.hull import Hull
-from reconstruction.scene import View
-from reconstruction.stereo import StereoConfig, StereoPhoto, expected_depth, find_depths
+from reconstruction.stereo import Look, StereoConfig, StereoPhoto, expected_depth
 
 Mask = Bool[ndarray, "h w"]
 RADIUS = 0.05  # of what is looked at together, as a share of the mask's size
@@ -24,33 +22,17 @@ LEAST = 0.03  # of the mask's area: smaller ones are not told from noise
 CONTRAST = 9.0  # grey levels squared: less is no texture
 
 
-def without_strangers(
-    views: Sequence[View], masks: Sequence[Mask], hull: Hull, config: StereoConfig, done: Callable[[int], None] = lambda _: None
-) -> list[Mask]:
-    """The masks without what stands before the object. Views and hull in one frame; empty masks stay empty."""
-    chosen = [i for i, mask in enumerate(masks) if mask.any()]
-    windows = [_window(masks[i]) for i in chosen]
-    photos = [_photo(views[i], masks[i], window, config) for i, window in zip(chosen, windows, strict=True)]
-    depths = find_depths(photos, hull, config, done)
+def without_strangers(masks: Sequence[Mask], looks: Sequence[Look], config: StereoConfig, margin: float) -> list[Mask]:
+    """The masks without what stands before the object. margin: how far a depth may be off, in units of the views' frame."""
+    photos, depths = [look.photo for look in looks], [look.depth for look in looks]
     cleaned = list(masks)
-    for k, (i, window) in enumerate(zip(chosen, windows, strict=True)):
-        stranger = _stranger(photos[k], depths[k], expected_depth(k, photos, depths, config), 3 * hull.spacing)
+    for k, look in enumerate(looks):
+        stranger = _stranger(look.photo, look.depth, expected_depth(k, photos, depths, config), margin)
         if stranger.any():
-            height, width = masks[i][window].shape
-            cleaned[i] = masks[i].copy()
-            cleaned[i][window] &= cv2.resize(stranger.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) == 0
+            height, width = masks[look.index][look.window].shape
+            cleaned[look.index] = masks[look.index].copy()
+            cleaned[look.index][look.window] &= cv2.resize(stranger.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) == 0
     return cleaned
-
-
-def _window(mask: Mask, border: int = 6) -> tuple[slice, slice]:
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return np.s_[max(0, rows[0] - border) : rows[-1] + border + 1, max(0, columns[0] - border) : columns[-1] + border + 1]
-
-
-def _photo(view: View, mask: Mask, window: tuple[slice, slice], config: StereoConfig) -> StereoPhoto:
-    inside = mask[window]
-    camera = view.camera.cropped(window[1].start, window[0].start, inside.shape[1], inside.shape[0])
-    return StereoPhoto.shrunk(camera, view.cam_from_world, view.photo()[window], inside, config.px)
 
 
 def _stranger(photo: StereoPhoto, depth: Float[ndarray, "h w"], expected: Float[ndarray, "h w"], margin: float) -> Mask:

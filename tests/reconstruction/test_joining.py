@@ -20,7 +20,7 @@ from reconstruction.joining.colours import chroma_difference
 from reconstruction.joining.join import JoinConfig, Joint, join_captures
 from reconstruction.joining.stage import JOIN, JOINED_SCALE, common_frame, compare_scales
 from reconstruction.metrics import mask_iou
-from reconstruction.scale import ScaleConfig
+from reconstruction.scale.source import ScaleConfig
 from reconstruction.scene import Mesh, Similarity, View
 from reconstruction.scene.images import read_mask, write_mask
 from reconstruction.scene.transforms import rotation_error_deg

@@ -15,7 +15,9 @@ from reconstruction.errors import ImageError, ScaleError
 from reconstruction.hull import Hull
 from reconstruction.locate.stage import LOCATE, LocateConfig
 from reconstruction.rasterizers import make_rasterizer
-from reconstruction.scale import SCALE, ScaleConfig, object_frame, scale_from_depth
+from reconstruction.scale.depth import scale_from_depth
+from reconstruction.scale.source import ScaleConfig
+from reconstruction.scale.stage import SCALE, object_frame
 from reconstruction.scene import RigidTransform, Similarity
 from reconstruction.scene.images import read_depth, read_mask, write_depth, write_mask
 from reconstruction.scene.transforms import fit_similarity, rotation_error_deg
