@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,8 @@ from numpy import ndarray
 from scipy.spatial import KDTree
 
 from reconstruction.scene import Mesh, View
+
+Seen = Callable[[Float[ndarray, "n 3"]], Bool[ndarray, "n"]]
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,21 @@ def mask_iou(mask: Bool[ndarray, "h w"], truth: Bool[ndarray, "h w"]) -> float:
 
 
 def compare_surfaces(
-    mesh: Mesh, truth: Mesh, *, above_z: float = -np.inf, threshold_over_diameter: float = 0.01, samples: int = 20_000, seed: int = 0
+    mesh: Mesh,
+    truth: Mesh,
+    *,
+    above_z: float = -np.inf,
+    seen: Seen | None = None,
+    threshold_over_diameter: float = 0.01,
+    samples: int = 20_000,
+    seed: int = 0,
 ) -> SurfaceDistance:
-    """Both meshes in one frame, metres. Points lower than `above_z` are not counted: no photo sees what stands on the table."""
-    there, _ = _distances(mesh, truth, above_z, samples, seed)
-    back, angles = _distances(truth, mesh, above_z, samples, seed + 1)
+    """Both meshes in one frame, metres. Points lower than `above_z` are not counted: no photo sees what stands on the table.
+
+    seen: which points of the truth some photo could show; completeness and normals count no others, such as a can's raised underside.
+    """
+    there, _ = _distances(mesh, truth, lambda points: points[:, 2] > above_z, samples, seed)
+    back, angles = _distances(truth, mesh, lambda points: (points[:, 2] > above_z) & (seen is None or seen(points)), samples, seed + 1)
     threshold = threshold_over_diameter * truth.diameter
     precision, recall = float((there < threshold).mean()), float((back < threshold).mean())
     f_score = 2 * precision * recall / max(precision + recall, 1e-12)
@@ -82,14 +95,14 @@ def reprojection_errors(view: View, points_world: Float[ndarray, "n 3"], pixels:
     return np.asarray(np.linalg.norm(view.project(points_world) - pixels, axis=-1))
 
 
-def _distances(source: Mesh, target: Mesh, above_z: float, samples: int, seed: int) -> tuple[Float[ndarray, "k"], Float[ndarray, "k"]]:
+def _distances(source: Mesh, target: Mesh, counts: Seen, samples: int, seed: int) -> tuple[Float[ndarray, "k"], Float[ndarray, "k"]]:
     """Of points spread over the source to the target, and the angles (degrees) between the normals there."""
     points, face = source.sample(samples, seed)
-    high = points[:, 2] > above_z
-    if not high.any():
+    chosen = counts(points)
+    if not chosen.any():
         return np.full(1, target.diameter), np.full(1, 180.0)
-    distances, nearest = point_to_surface(points[high], target, seed=seed)
-    cosine = np.einsum("nk,nk->n", source.face_normals[face[high]], target.face_normals[nearest])
+    distances, nearest = point_to_surface(points[chosen], target, seed=seed)
+    cosine = np.einsum("nk,nk->n", source.face_normals[face[chosen]], target.face_normals[nearest])
     return distances, np.degrees(np.arccos(cosine.clip(-1, 1)))
 
 

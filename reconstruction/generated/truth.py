@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from reconstruction.generated.capture import GeneratedCapture, GeneratedPhoto
 from reconstruction.metrics import SurfaceDistance, compare_surfaces, mask_iou
+from reconstruction.rasterizers import make_rasterizer
 from reconstruction.scene import Mesh, RigidTransform, View
 from reconstruction.scene.images import read_mask
 from reconstruction.scene.transforms import fit_similarity, rotation_error_deg
@@ -20,6 +21,7 @@ from reconstruction.sfm.lenses import PhotoLens, load_lenses
 from reconstruction.workspace import Workspace
 
 UNSEEN_OVER_DIAMETER = 0.02  # the rim this close to the table, and what stands on it, is in no photo
+SAME_OVER_DIAMETER = 0.005  # behind what a camera sees: the same surface
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,21 @@ def surface_distance(capture: GeneratedCapture, made: Reconstructed) -> SurfaceD
     """Of the mesh, where photos can see it."""
     truth = capture.mesh
     bottom = truth.bounds[0][2] + UNSEEN_OVER_DIAMETER * truth.diameter
-    return compare_surfaces(made.mesh.transformed(obj_from_truth(made, capture).inverse()), truth, above_z=bottom)
+    mesh = made.mesh.transformed(obj_from_truth(made, capture).inverse())
+    return compare_surfaces(mesh, truth, above_z=bottom, seen=lambda points: seen_points(capture, points))
+
+
+def seen_points(capture: GeneratedCapture, points: Float[ndarray, "n 3"]) -> Bool[ndarray, "n"]:
+    """Which points of the true surface (truth frame) at least one camera sees, were nothing but the object there."""
+    rasterizer, seen = make_rasterizer(capture.mesh), np.zeros(len(points), bool)
+    for photo in capture.photos:
+        z = photo.cam_from_obj.apply(points)[:, 2]
+        pixels = capture.camera.project(photo.cam_from_obj.apply(points))
+        shown = capture.camera.contains(pixels)
+        column, row = pixels[shown].round().astype(int).T
+        depth = rasterizer.render(capture.camera, photo.cam_from_obj).depth[row, column]
+        seen[shown] |= (depth > 0) & (z[shown] < depth + SAME_OVER_DIAMETER * capture.mesh.diameter)
+    return seen
 
 
 def mask_ious(capture: GeneratedCapture, made: Reconstructed) -> dict[str, float]:

@@ -64,6 +64,7 @@ def test_a_missing_bottom_costs_nothing_when_left_out() -> None:
     open_ball = Mesh(truth.vertices, truth.faces[keep])
     assert compare_surfaces(open_ball, truth).completeness > 0.002
     assert compare_surfaces(open_ball, truth, above_z=-0.045).completeness < 1e-4
+    assert compare_surfaces(open_ball, truth, seen=lambda points: points[:, 2] > -0.045).completeness < 1e-4
 
 
 def test_psnr_of_a_known_error() -> None:
