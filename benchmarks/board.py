@@ -1,10 +1,13 @@
 """Onboards one object of a real photographed tag-board scene and scores the poses of photos it never saw.
 
-usage: python benchmarks/board.py SCENE OBJECT --scorer SCORE_BOARD_PY --out DIR [--profile standard] [--boxes truth]
+usage: python -m benchmarks.board SCENE OBJECT --scorer SCORE_BOARD_PY --out DIR [--profile standard] [--boxes truth]
+       python -m benchmarks.board SCENE OBJECT --until surface --out DIR [--photos 100] [--px 4608]
 
 SCENE holds images/, frames.json (calibrated cameras, truth), board_mm.json and prompts.json (a box in one photo). Every fifth photo
 is held out (24 of 119); the others are onboarded with the box and the board, as a user would. The held-out photos are estimated without
 a box, or (`--boxes truth`) with a box from the projected true position. The scorer compares with `board_from_obj.json`.
+With `--until surface` the object's size, the seconds and the memory are all that is measured. `--px` enlarges photos to the width that
+phones take and holds none out: `--photos` of the scene's are onboarded.
 """
 
 from __future__ import annotations
@@ -16,11 +19,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 
+from benchmarks.memory import peak_memory
 from reconstruction.scene import Camera, Mesh, RigidTransform
 
 HELD_OUT_EVERY = 5
+ONBOARDING = ("sfm", "locate", "masks", "coverage", "scale", "surface", "synthetic", "correspondence", "validation")
 
 
 def run_snap6d(*arguments: str) -> None:
@@ -43,6 +49,41 @@ def split_scene(scene: Path, out: Path) -> tuple[list[Path], dict]:
     return [scene / "images" / f"{name}.jpg" for name in held_out], doc
 
 
+def enlarge_scene(scene: Path, out: Path, count: int, px: int, keep: str) -> float:
+    """Writes `count` of the scene's photos into OUT/photos, `px` wide, the photo `keep` among them; returns by how much they grew."""
+    photos = sorted((scene / "images").glob("*.jpg"))
+    chosen = {photos[i] for i in np.linspace(0, len(photos) - 1, count).round().astype(int)} - {scene / "images" / keep}
+    (out / "photos").mkdir(parents=True, exist_ok=True)
+    for path in [scene / "images" / keep, *sorted(chosen)[: count - 1]]:
+        photo = cv2.imread(str(path))
+        grown = px / photo.shape[1]
+        if not (out / "photos" / path.name).exists():
+            large = cv2.resize(photo, None, fx=grown, fy=grown, interpolation=cv2.INTER_CUBIC)
+            cv2.imwrite(str(out / "photos" / path.name), large)
+    return float(grown)
+
+
+def onboard(photos: Path, object_dir: Path, profile: str, box: list[float], prompts: dict, scene: Path, until: str) -> dict:
+    """Seconds by stage, peak memory, and the mesh's size beside the known one."""
+    corners = ",".join(f"{v:.1f}" for v in box)
+    with peak_memory() as peak:
+        run_snap6d(
+            *("onboard", str(photos), "--out", str(object_dir), "--profile", profile),
+            *("--box", f"{prompts['photo']}:{corners}", "--board", str(scene / "board_mm.json")),
+            *(["--until", until] if until else []),
+            *(["--resume"] if object_dir.exists() else []),
+        )
+    stages = [stage for stage in ONBOARDING if (object_dir / stage / "manifest.json").exists()]
+    seconds = {stage: json.loads((object_dir / stage / "manifest.json").read_text())["seconds"] for stage in stages}
+    extents = Mesh.load(object_dir / "surface" / "mesh.ply").extents
+    return {
+        "photos": len(list(photos.iterdir())),
+        "seconds": {**seconds, "total": round(sum(seconds.values()), 1)},
+        "peak_gib": peak(),
+        "extents_m": extents.round(4).tolist(),
+    }
+
+
 def true_boxes(doc: dict, object_dir: Path) -> dict[str, list[float]]:
     """Boxes of the mesh's vertices at the true poses: a rough position, as a detector would give."""
     board_from_obj = RigidTransform.from_json(json.loads((object_dir / "board_from_obj.json").read_text()))
@@ -63,22 +104,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scene", type=Path)
     parser.add_argument("object")
-    parser.add_argument("--scorer", type=Path, required=True)
+    parser.add_argument("--scorer", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--profile", default="standard")
     parser.add_argument("--boxes", choices=["none", "truth"], default="none")
+    parser.add_argument("--until", default="", choices=["", "surface"])
+    parser.add_argument("--photos", type=int, default=100)
+    parser.add_argument("--px", type=int, default=0)
     a = parser.parse_args()
 
     prompts = json.loads((a.scene / "prompts.json").read_text())
-    held_out, doc = split_scene(a.scene, a.out)
-    object_dir = a.out / "object"
-    box = ",".join(str(v) for v in prompts["boxes_xyxy_px"][a.object])
-    resume = ["--resume"] if object_dir.exists() else []
-    run_snap6d(
-        *("onboard", str(a.out / "photos"), "--out", str(object_dir), "--profile", a.profile),
-        *("--box", f"{prompts['photo']}:{box}", "--board", str(a.scene / "board_mm.json"), *resume),
-    )
+    held_out, doc = split_scene(a.scene, a.out) if not a.px else ([], {})
+    grown = enlarge_scene(a.scene, a.out, a.photos, a.px, prompts["photo"]) if a.px else 1.0
+    object_dir, box = a.out / "object", [grown * v for v in prompts["boxes_xyxy_px"][a.object]]
+    report = {"object": a.object, "known_size_m": prompts["known_sizes_m"][a.object]}
+    report |= onboard(a.out / "photos", object_dir, a.profile, box, prompts, a.scene, a.until)
+    if not a.until:
+        report |= {"boxes": a.boxes, "score": estimate(a, held_out, doc, object_dir, prompts)}
+    (a.out / "report.json").write_text(json.dumps(report, indent=1))
+    print(json.dumps(report, indent=1))
 
+
+def estimate(a: argparse.Namespace, held_out: list[Path], doc: dict, object_dir: Path, prompts: dict) -> dict:
+    """The scorer's report on the poses of the held-out photos."""
     k, poses, boxes = doc["K"], a.out / "poses.jsonl", a.out / "boxes.json"
     with_boxes = []
     if a.boxes == "truth":
@@ -97,17 +145,7 @@ def main() -> None:
         capture_output=True,
         text=True,
     )
-    extents = Mesh.load(object_dir / "mesh.ply").extents
-    report = {
-        "object": a.object,
-        "boxes": a.boxes,
-        "onboard_seconds": json.loads((object_dir / "report.json").read_text())["seconds"],
-        "extents_m": extents.round(4).tolist(),
-        "known_size_m": prompts["known_sizes_m"][a.object],
-        "score": json.loads(scored.stdout),
-    }
-    (a.out / "report.json").write_text(json.dumps(report, indent=1))
-    print(json.dumps(report, indent=1))
+    return dict(json.loads(scored.stdout))
 
 
 if __name__ == "__main__":

@@ -11,17 +11,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 from rich.console import Console
 
+from benchmarks.memory import peak_memory
 from benchmarks.reconstruction.scales import scale_errors
 from benchmarks.reconstruction.subjects import list_subjects
 from reconstruction.capture import Capture, Prompt
@@ -108,32 +106,6 @@ def _held_out_quality(workspace: Workspace) -> dict[str, float]:
 def _seconds(workspace: Workspace) -> dict[str, float]:
     seconds = {name: (workspace.manifest(name) or {})["seconds"] for name in ("sfm", "locate", "masks", "scale", "surface")}
     return {**seconds, "total": round(sum(seconds.values()), 1)}
-
-
-@contextmanager
-def peak_memory(every_s: float = 0.5) -> Iterator[Callable[[], float]]:
-    """Gives a function that tells the most memory (GiB) that the processes under this one held at a time."""
-    most, over = 0, threading.Event()
-
-    def watch() -> None:
-        nonlocal most
-        while not over.wait(every_s):
-            most = max(most, sum(_resident(child) for child in psutil.Process().children(recursive=True)))
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield lambda: round(most / 2**30, 2)
-    finally:
-        over.set()
-        thread.join()
-
-
-def _resident(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except psutil.NoSuchProcess:
-        return 0
 
 
 if __name__ == "__main__":
