@@ -55,6 +55,7 @@ def onboard(
     known_length: Annotated[str | None, typer.Option(metavar="LENGTH", help="Scale: height:0.191m, or PHOTO:x0,y0:x1,y1:0.05m.")] = None,
     masks: Annotated[Path | None, typer.Option(metavar="DIR", help="Your own masks, named like the photos.")] = None,
     cameras: Annotated[Path | None, typer.Option(metavar="FILE", help="Known intrinsics, JSON.")] = None,
+    cameras_from: Annotated[str, typer.Option(help="features, board (its tags), or auto: the board where features fail.")] = "auto",
     separate_cameras: Annotated[bool, typer.Option("--separate-cameras", help="Zoom or lens differ from photo to photo.")] = False,
     sam_checkpoint: Annotated[Path | None, typer.Option(metavar="FILE", help="Mask with Segment Anything.")] = None,
     until: Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after this stage, such as scale before a join.")] = None,
@@ -82,7 +83,7 @@ def onboard(
             cameras=options.cameras(cameras) if cameras else None,
             shared_camera=not separate_cameras,
         )
-        changes = {"masks": {"masker": "sam", "sam_checkpoint": str(sam_checkpoint.resolve())}} if sam_checkpoint else {}
+        changes = options.changes(cameras_from, sam_checkpoint)
         load(target).up_to(until)  # a stage that is not there is said before anything is copied
         with JsonLines() if as_json else Bars(_err) as report:
             prepare(photos, out, request, masks=masks, depth=depth, resume=resume, progress=Preparing(report))

@@ -118,3 +118,15 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InputError(f"{path} holds no JSON object", try_next="it must start with {")
     return document
+
+
+def changes(cameras_from: str, sam_checkpoint: Path | None) -> dict[str, dict[str, Any]]:
+    """What the profile's configs are told besides, by stage. Raises InputError where there is no such source of cameras."""
+    if cameras_from not in ("auto", "features", "board"):
+        raise InputError(f"cameras can't come from {cameras_from!r}", try_next="choose auto, features or board")
+    told: dict[str, dict[str, Any]] = {}
+    if cameras_from != "auto":
+        told["sfm"] = {"cameras_from": cameras_from}
+    if sam_checkpoint:
+        told["masks"] = {"masker": "sam", "sam_checkpoint": str(sam_checkpoint.resolve())}
+    return told

@@ -23,6 +23,7 @@ from workers import options
 from workers.cli import app
 from workers.embedded import ServerError, redis_executable, serve
 from workers.onboard import prepare
+from workers.pipeline import PIPELINE, Recipe
 from workers.settings import Settings
 
 HERE = Path(__file__).parent
@@ -115,6 +116,7 @@ def test_what_can_not_be_joined_is_said_in_one_line(photos: Path, tmp_path: Path
         (["--until", "mesh"], "surface"),
         (["--masks", "nowhere"], "folder"),
         (["--cameras", "nowhere.json"], "nowhere.json"),
+        (["--cameras-from", "the sky"], "board"),
     ],
 )
 def test_mistakes_are_said_in_one_line(
@@ -176,6 +178,13 @@ def test_lengths_and_points_are_read() -> None:
     height = options.known_length("height:19.1cm")
     assert (height.length_m, height.photo) == (pytest.approx(0.191), None)
     assert options.known_length("a:b.jpg:1,2:3,4:0.05m") == KnownLength(0.05, "a:b.jpg", (1, 2), (3, 4))
+
+
+def test_what_is_asked_for_reaches_the_stages() -> None:
+    asked = Recipe("standard", options.changes("board", Path("weights.pth")))
+    sfm, masks = (asked.config(step) for step in PIPELINE.stages if step.name in ("sfm", "masks"))
+    assert (sfm.cameras_from, masks.masker, Path(masks.sam_checkpoint).name) == ("board", "sam", "weights.pth")
+    assert options.changes("auto", None) == {}
 
 
 def test_the_server_refuses_what_would_go_wrong(tmp_path: Path) -> None:
