@@ -13,7 +13,8 @@ from reconstruction.backends import load_backend
 from reconstruction.locate.region import Region
 from reconstruction.masks import MASKERS, Masker
 from reconstruction.masks.given import read_given_masks
-from reconstruction.masks.rounds import Agreement, Round, Subject, carve_masks, segment_views
+from reconstruction.masks.guessing import Round, Subject
+from reconstruction.masks.rounds import Agreement, carve_masks, segment_views
 from reconstruction.masks.verdicts import judge, require_enough
 from reconstruction.scene import Similarity, View
 from reconstruction.scene.images import write_mask
