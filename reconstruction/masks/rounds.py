@@ -22,7 +22,7 @@ from reconstruction.masks.strangers import without_strangers
 from reconstruction.masks.verdicts import Verdict, judge
 from reconstruction.scene import View
 from reconstruction.stage import Progress, silent
-from reconstruction.stereo import Evidence, Look, StereoConfig, fuse_depths, gather_evidence, look_closely
+from reconstruction.stereo import Evidence, StereoConfig, fuse_depths, gather_evidence, look_closely
 
 Mask = Bool[ndarray, "h w"]
 MOST_FIRST_ROUNDS = 4
@@ -55,7 +55,6 @@ def segment_views(
     """
     hull = hull_of_points(subject)
     shape, palette, evidence = Shape(hull, hull), None, None
-    looks: list[Look] = []
     plan, done = list(rounds), 0
     with ThreadPoolExecutor(threads) as pool:
         while plan:
@@ -72,12 +71,13 @@ def segment_views(
             hull = carve_masks(views, masks, subject, resolution, this.tolerance, 1 if plan else 2)
             done += 1
             if this.depths:
-                looks = look_closely(views, masks, hull, stereo, _told(progress, done * len(views), total * len(views)))
-                evidence = gather_evidence(hull, [look.photo for look in looks], [look.depth for look in looks])
+                seen = look_closely(views, masks, hull, stereo, _told(progress, done * len(views), total * len(views)))
+                evidence = gather_evidence(hull, [look.photo for look in seen], [look.depth for look in seen])
             if this is rounds[0] and done < MOST_FIRST_ROUNDS and hull.volume > GROWING * shape.hull.volume:
                 plan.insert(0, this)
             shape = Shape(hull, keep_to_depths(hull, evidence) if evidence else hull)
     masks = [filled(view, mask, shape.near) for view, mask in zip(views, masks, strict=True)]
+    looks = look_closely(views, masks, hull, stereo, _told(progress, done * len(views), done * len(views)))  # in the masks as they are now
     masks = without_strangers(masks, looks, stereo, 3 * hull.spacing)
     verdicts = [judge(view, mask, hull, one.strange) for view, mask, one in zip(views, masks, cuts, strict=True)]
     return Agreement(masks, hull, verdicts)

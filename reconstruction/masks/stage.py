@@ -115,4 +115,4 @@ def _run(config: MaskConfig, context: StageContext) -> Quality:
     return {"used": len(used), "dropped": len(views) - len(used), "mask_hull_iou_mean": round(float(np.mean(iou)), 4)}
 
 
-MASKS = Stage("masks", 6, ("capture", "sfm", "locate"), _run)
+MASKS = Stage("masks", 7, ("capture", "sfm", "locate"), _run)
