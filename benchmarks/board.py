@@ -26,7 +26,6 @@ from benchmarks.memory import peak_memory
 from reconstruction.scene import Camera, Mesh, RigidTransform
 
 HELD_OUT_EVERY = 5
-ONBOARDING = ("sfm", "locate", "masks", "coverage", "scale", "surface", "synthetic", "correspondence", "validation")
 
 
 def run_snap6d(*arguments: str) -> None:
@@ -73,14 +72,11 @@ def onboard(photos: Path, object_dir: Path, profile: str, box: list[float], prom
             *(["--until", until] if until else []),
             *(["--resume"] if object_dir.exists() else []),
         )
-    stages = [stage for stage in ONBOARDING if (object_dir / stage / "manifest.json").exists()]
-    seconds = {stage: json.loads((object_dir / stage / "manifest.json").read_text())["seconds"] for stage in stages}
-    extents = Mesh.load(object_dir / "surface" / "mesh.ply").extents
     return {
         "photos": len(list(photos.iterdir())),
-        "seconds": {**seconds, "total": round(sum(seconds.values()), 1)},
+        "seconds": json.loads((object_dir / "report.json").read_text())["seconds"],
         "peak_gib": peak(),
-        "extents_m": extents.round(4).tolist(),
+        "extents_m": Mesh.load(object_dir / "mesh.ply").extents.round(4).tolist(),
     }
 
 
@@ -112,6 +108,8 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=100)
     parser.add_argument("--px", type=int, default=0)
     a = parser.parse_args()
+    if not a.until and (a.px or not a.scorer):
+        parser.error("poses are scored with --scorer, on photos as they are; else give --until surface")
 
     prompts = json.loads((a.scene / "prompts.json").read_text())
     held_out, doc = split_scene(a.scene, a.out) if not a.px else ([], {})

@@ -155,6 +155,11 @@ class Capture:
             ) from error
 
 
+def require_camera_source(cameras_from: str) -> None:
+    """Raises InputError where cameras can't come from there."""
+    _require(cameras_from in ("auto", "features", "board"), f"cameras can't come from {cameras_from!r}", "choose auto, features or board")
+
+
 def _require(right: bool, what: str, try_next: str) -> None:
     if not right:
         raise InputError(what, try_next=try_next)

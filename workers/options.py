@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from reconstruction.capture import Box, GivenCameras, KnownLength, Prompt, ScaleSource, SingleTag
+from reconstruction.capture import Box, GivenCameras, KnownLength, Prompt, ScaleSource, SingleTag, require_camera_source
 from reconstruction.errors import InputError
 
 
@@ -122,8 +122,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def changes(cameras_from: str, sam_checkpoint: Path | None) -> dict[str, dict[str, Any]]:
     """What the profile's configs are told besides, by stage. Raises InputError where there is no such source of cameras."""
-    if cameras_from not in ("auto", "features", "board"):
-        raise InputError(f"cameras can't come from {cameras_from!r}", try_next="choose auto, features or board")
+    require_camera_source(cameras_from)
     told: dict[str, dict[str, Any]] = {}
     if cameras_from != "auto":
         told["sfm"] = {"cameras_from": cameras_from}

@@ -65,12 +65,12 @@ def seen_points(capture: GeneratedCapture, points: Float[ndarray, "n 3"]) -> Boo
     """Which points of the true surface (truth frame) at least one camera sees, were nothing but the object there."""
     rasterizer, seen = make_rasterizer(capture.mesh), np.zeros(len(points), bool)
     for photo in capture.photos:
-        z = photo.cam_from_obj.apply(points)[:, 2]
-        pixels = capture.camera.project(photo.cam_from_obj.apply(points))
+        in_camera = photo.cam_from_obj.apply(points)
+        pixels = capture.camera.project(in_camera)
         shown = capture.camera.contains(pixels)
         column, row = pixels[shown].round().astype(int).T
         depth = rasterizer.render(capture.camera, photo.cam_from_obj).depth[row, column]
-        seen[shown] |= (depth > 0) & (z[shown] < depth + SAME_OVER_DIAMETER * capture.mesh.diameter)
+        seen[shown] |= (depth > 0) & (in_camera[shown, 2] < depth + SAME_OVER_DIAMETER * capture.mesh.diameter)
     return seen
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -46,9 +46,9 @@ def scale_from_length(known: KnownLength, hull: Hull, views: Sequence[View], len
     return Scale(known.length_m / float(np.linalg.norm(ends[1] - ends[0])), "known_length")
 
 
-def carve_by_depths(hull: Hull, views: Sequence[View], config: StereoConfig) -> Hull:
-    """The hull without what the masked photos see past. Views and hull in one frame."""
-    looks = look_closely(views, [view.mask() for view in views], hull, config)
+def carve_by_depths(hull: Hull, views: Sequence[View], config: StereoConfig, done: Callable[[int], None] = lambda _: None) -> Hull:
+    """The hull without what the masked photos see past. Views and hull in one frame. `done` counts the photos."""
+    looks = look_closely(views, [view.mask() for view in views], hull, config, done)
     return fuse_depths(hull, gather_evidence(hull, [look.photo for look in looks], [look.depth for look in looks]))
 
 
@@ -81,7 +81,7 @@ def _over_top(hull: Hull, vertices: Float[ndarray, "n 3"], view: View) -> Over |
     top = vertices[np.argmax(view.project(vertices) @ up)]
     low, high = view.project(np.stack([top, top + rise]))
     px_per_unit = float((high - low) @ up / rise[2])
-    if mask is None or not (mask & outline).any() or px_per_unit <= 0:
+    if mask is None or not (mask & outline).any() or not px_per_unit > 0:  # nor where a camera stands inside
         return None
     higher = _higher_px(outline, mask, up)
     sideways = px_per_unit * float(view.cam_from_world.apply(top[None])[0, 2]) / view.camera.fx

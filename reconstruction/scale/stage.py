@@ -22,12 +22,12 @@ from reconstruction.scene import RigidTransform, Similarity, View
 from reconstruction.scene.view import load_views, save_views
 from reconstruction.sfm.lenses import load_lenses
 from reconstruction.sfm.sparse import SparsePoints
-from reconstruction.stage import Quality, Stage, StageContext
+from reconstruction.stage import Progress, Quality, Stage, StageContext
 from reconstruction.tags import Tags, fit_board, metres_per_unit
 from reconstruction.workspace import Workspace
 
 
-def find_scale(capture: Capture, hull: Hull, views: Sequence[View], workspace: Workspace, config: ScaleConfig) -> Scale:
+def find_scale(capture: Capture, hull: Hull, views: Sequence[View], workspace: Workspace, config: ScaleConfig, progress: Progress) -> Scale:
     """By the capture's source. hull, views: in the region frame (SfM units, z = 0 on the support plane)."""
     source = capture.scale
     if isinstance(source, TagBoard):
@@ -41,7 +41,8 @@ def find_scale(capture: Capture, hull: Hull, views: Sequence[View], workspace: W
         ratios = depth_ratios(all_views, points, load_lenses(workspace.sfm_lens), workspace.given_depth, source.unit_m)
         return scale_from_depth(ratios, config)
     if isinstance(source, KnownLength):
-        return scale_from_length(source, carve_by_depths(hull, views, config.stereo), views, load_lenses(workspace.sfm_lens))
+        tight = carve_by_depths(hull, views, config.stereo, lambda photos: progress(1, 3, f"{photos} photos looked at for depths"))
+        return scale_from_length(source, tight, views, load_lenses(workspace.sfm_lens))
     return Scale(1 / hull.mesh().diameter, "unknown")
 
 
@@ -78,7 +79,7 @@ def run(config: ScaleConfig, context: StageContext) -> Quality:
     in_region = [view.in_frame(Similarity.from_rigid(region.region_from_world)) for view in views]
     hull = carve_in_region(in_region, masks, region, config.hull_resolution)
     context.progress(1, 3, "finding the scale")
-    scale = find_scale(capture, hull, in_region, workspace, config)
+    scale = find_scale(capture, hull, in_region, workspace, config, context.progress)
     obj_from_sfm = object_frame(hull, region.region_from_world, scale.metres_per_unit)
 
     context.progress(2, 3, "carving the hull in the object frame")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from reconstruction.capture import ScaleSource, TagBoard
+from reconstruction.capture import ScaleSource, TagBoard, require_camera_source
 from reconstruction.capture_warnings import CaptureWarning, capture_warning
 from reconstruction.errors import CaptureError, InputError
 from reconstruction.sfm.board.cameras import BoardCameras, board_requests, cameras_from_board, with_corners
@@ -36,8 +36,7 @@ def place_photos(
     Raises CaptureError where the board can't place the photos either, or what turns on a turntable can't; InputError where there is
     no board to place them by.
     """
-    if cameras_from not in ("auto", "features", "board"):
-        raise InputError(f"cameras can't come from {cameras_from!r}", try_next="choose auto, features or board")
+    require_camera_source(cameras_from)
     board = scale if isinstance(scale, TagBoard) and request.poses is None else None
     if cameras_from == "board":
         if board is None:
