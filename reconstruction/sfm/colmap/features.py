@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pycolmap
 
-from reconstruction.sfm.colmap.request import Request
-from reconstruction.sfm.colmap.turntable import Features, Told, recognise_turntable
+from reconstruction.sfm.colmap.request import Request, Told
+from reconstruction.sfm.colmap.turntable import Features, recognise_turntable
 
 
 def leave_out_still(request: Request, progress: Told) -> dict[str, Any] | None:

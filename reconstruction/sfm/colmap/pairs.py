@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pycolmap
 
-from reconstruction.sfm.colmap.request import Request
-
-Told = Callable[[int, int], None]
-"""Step and number of steps."""
+from reconstruction.sfm.colmap.request import Request, Told
 
 
 def choose_pairs(request: Request, progress: Told) -> list[tuple[int, int]]:

@@ -1,6 +1,6 @@
 """COLMAP in a process of its own: `python -m reconstruction.sfm.colmap.process REQUEST_JSON`.
 
-Only it, `features`, `models` and `pairs` import pycolmap, because COLMAP aborts the whole process on some inputs, and shares
+Only it, `features`, `matching`, `models` and `pairs` import pycolmap, because COLMAP aborts the whole process on some inputs, and shares
 native libraries with OpenCV that don't get along. Reads a request, prints progress as JSON lines on stdout, writes `model.json`
 and `points.npz` into the request's folder. `reconstruction.sfm.colmap.request` is the other side of the pipe.
 """
@@ -17,11 +17,12 @@ import numpy as np
 import pycolmap
 
 from reconstruction.sfm.colmap.features import leave_out_still
+from reconstruction.sfm.colmap.matching import match
 from reconstruction.sfm.colmap.models import save_models
 from reconstruction.sfm.colmap.pairs import choose_pairs
 from reconstruction.sfm.colmap.request import CameraRequest, Request
 
-BATCH = 16  # photos or (times four) pairs between two reports of progress
+BATCH = 16  # photos between two reports of progress
 ENOUGH_REGISTERED = 0.9  # of the photos: no other focal length is tried
 ENOUGH_FOR_PRINCIPAL_POINT = 15  # photos a camera
 
@@ -38,7 +39,7 @@ def reconstruct(request: Request) -> None:
     if not request.matched:
         extract(request, camera_ids)
         turntable = leave_out_still(request, partial(report, "still"))
-        match(request, choose_pairs(request, partial(report, "pairs")))
+        match(request, choose_pairs(request, partial(report, "pairs")), partial(report, "matches"))
     one_slant = turntable is not None and len(turntable["stations"]) == 1
     if one_slant:
         square_pixels(request, camera_ids)
@@ -91,21 +92,6 @@ def extract(request: Request, camera_ids: list[int]) -> None:
             pycolmap.extract_features(request.database, request.photos, batch, mode, reader, options, pycolmap.Device.cpu)
             done += len(batch)
             report("features", done, len(request.images))
-
-
-def match(request: Request, pairs: list[tuple[int, int]]) -> None:
-    matching = pycolmap.FeatureMatchingOptions()
-    matching.num_threads = request.threads
-    verification = pycolmap.TwoViewGeometryOptions()
-    verification.ransac.random_seed = request.seed
-    verification.ransac.max_num_trials = 2000  # COLMAP's 10,000 take twice the time of matching for 0.2 % more inliers
-    pairing = pycolmap.ImportedPairingOptions()
-    pairing.match_list_path = request.database.with_name("pairs.txt")
-    for start in range(0, len(pairs), 4 * BATCH):
-        batch = pairs[start : start + 4 * BATCH]
-        pairing.match_list_path.write_text("".join(f"{request.images[i]} {request.images[j]}\n" for i, j in batch))
-        pycolmap.match_image_pairs(request.database, matching, pairing, verification, pycolmap.Device.cpu)
-        report("matches", start + len(batch), len(pairs))
 
 
 def mapper_options(request: Request) -> pycolmap.IncrementalPipelineOptions:

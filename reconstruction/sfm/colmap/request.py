@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from typing import Any
 from reconstruction.errors import CaptureError
 from reconstruction.sfm.sparse import SparsePoints
 from reconstruction.stage import Progress
+
+Told = Callable[[int, int], None]
+"""Step and number of steps, within a phase."""
 
 # Share of the time that each phase ends at, on photos matched in sequence.
 _PHASE_ENDS = {"features": 0.40, "still": 0.41, "pairs": 0.42, "matches": 0.75, "mapping": 1.0}

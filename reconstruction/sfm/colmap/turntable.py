@@ -7,7 +7,7 @@ walk round the object has none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +15,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 from scipy.spatial import cKDTree
 
-Told = Callable[[int, int], None]
-"""Step and number of steps."""
+from reconstruction.sfm.colmap.request import Told
 
 SAMPLED_PAIRS = 300
 STILL_PAIRS = 0.08  # of all pairs: with stations as large as `LEAST_STATION` at most, fewer belong to one
