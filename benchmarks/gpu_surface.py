@@ -37,7 +37,7 @@ from reconstruction.errors import BackendMissing
 from reconstruction.sdf import pool, train
 from reconstruction.sdf.field import FieldConfig, SurfaceField
 from reconstruction.sdf.labels import EDGE, OBJECT, OUTSIDE
-from reconstruction.sdf.pool import RayPool, pass_near
+from reconstruction.sdf.pool import RayPool, pass_near, pool_rows
 from reconstruction.sdf.sampling import scan
 from reconstruction.sdf.train import Trainer, TrainingConfig
 
@@ -200,11 +200,9 @@ def make_trainer(photos: list[Photo], distances: Tensor, field: FieldConfig, tra
     surface.to(distances.device)
     rows = []
     for index, photo in enumerate(photos):
-        directions, labels = photo.directions.reshape(-1, 3), photo.labels.reshape(-1)
+        directions = photo.directions.reshape(-1, 3)
         near = pass_near(photo.centre, directions, distances, 0.03)
-        rows.append(
-            (torch.full_like(labels[near], index, dtype=torch.int32), directions[near], photo.colour.reshape(-1, 3)[near], labels[near])
-        )
+        rows.append(pool_rows(index, near, directions, photo.colour, photo.labels))
     pool = RayPool(torch.stack([photo.centre for photo in photos]), *(torch.cat(column) for column in zip(*rows, strict=True)))
     return Trainer(surface, pool, training, torch.zeros(0, 3, device=distances.device))
 

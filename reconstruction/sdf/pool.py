@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
+from reconstruction.sdf.plain import find_plain
 from reconstruction.sdf.sampling import place_samples
 
 if TYPE_CHECKING:
@@ -21,12 +22,13 @@ _CHUNK = 65536
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """origins, directions: unit cube. colours: [0, 1]. window: the index of the photo."""
+    """origins, directions: unit cube. colours, plain: [0, 1]. window: the index of the photo."""
 
     origins: Float[Tensor, "r 3"]
     directions: Float[Tensor, "r 3"]
     colours: Float[Tensor, "r 3"]
     labels: UInt8[Tensor, "r"]
+    plain: Float[Tensor, "r"]
     window: Int[Tensor, "r"]
 
     def where(self, kept: Bool[Tensor, "r"]) -> Batch:
@@ -43,6 +45,7 @@ class RayPool:
     directions: Float[Tensor, "n 3"]
     colours: UInt8[Tensor, "n 3"]
     labels: UInt8[Tensor, "n"]
+    plain: UInt8[Tensor, "n"]
 
     @classmethod
     def fill(
@@ -57,16 +60,26 @@ class RayPool:
         for index, window in enumerate(windows):
             centre, directions = (torch.from_numpy(array).to(device) for array in window.rays(unit_from_obj))
             near = pass_near(centre, directions, distances, reach)
-            photo, labels = (torch.from_numpy(array).to(device) for array in (window.photo.reshape(-1, 3), window.labels.reshape(-1)))
+            photo, labels = (torch.from_numpy(array).to(device) for array in (window.photo, window.labels))
             centres.append(centre)
-            rows.append((near.new_full((int(near.sum()),), index, dtype=torch.int32), directions[near], photo[near], labels[near]))
+            rows.append(pool_rows(index, near, directions, photo, labels))
         return cls(torch.stack(centres), *(torch.cat(column) for column in zip(*rows, strict=True)))
 
     def draw(self, count: int, rng: torch.Generator) -> Batch:
         """Any pixels, each as likely as the other; `rng` of the pool's device."""
         pick = torch.randint(len(self.labels), (count,), generator=rng, device=self.labels.device)
         window = self.window[pick].long()
-        return Batch(self.centres[window], self.directions[pick], self.colours[pick].float() / 255, self.labels[pick], window)
+        colours, plain = self.colours[pick].float() / 255, self.plain[pick].float() / 255
+        return Batch(self.centres[window], self.directions[pick], colours, self.labels[pick], plain, window)
+
+
+def pool_rows(
+    index: int, near: Bool[Tensor, "n"], directions: Float[Tensor, "n 3"], photo: UInt8[Tensor, "h w 3"], labels: UInt8[Tensor, "h w"]
+) -> tuple[Tensor, ...]:
+    """What the pool keeps of a photo's `near` pixels: all of its columns but the centres."""
+    window = near.new_full((int(near.sum()),), index, dtype=torch.int32)
+    plain = (255 * find_plain(photo, labels)).to(torch.uint8)
+    return window, directions[near], photo.reshape(-1, 3)[near], labels.reshape(-1)[near], plain.reshape(-1)[near]
 
 
 def pass_near(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
@@ -14,12 +14,13 @@ from reconstruction.sdf.field import SurfaceField
 
 @dataclass(frozen=True, eq=False)
 class Rendering:
-    """colour: (r, 3), on black. opacity: (r,). points, gradients: where the colour was taken, and the distance's slope there."""
+    """colour: (r, 3), on black. opacity: (r,). points, gradients, rays: where the colour was taken, the distance's slope there, whose."""
 
     colour: Float[Tensor, "r 3"]
     opacity: Float[Tensor, "r"]
     points: Float[Tensor, "k 3"]
     gradients: Float[Tensor, "k 3"]
+    rays: Int[Tensor, "k"]
 
 
 def render_rays(
@@ -49,4 +50,4 @@ def render_rays(
     _, gradients = field.distance_and_gradient(at, active[0])
     colours = field.colour(at, directions[ray], functional.normalize(gradients, dim=1), active[1], sheen)
     colour = torch.zeros_like(origins).index_add(0, ray, weights[ray, section][:, None] * colours)
-    return Rendering(colour, 1 - left[:, -1], at, gradients)
+    return Rendering(colour, 1 - left[:, -1], at, gradients, ray)

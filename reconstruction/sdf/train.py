@@ -34,6 +34,9 @@ class TrainingConfig:
     mask_weight: float = 0.1
     eikonal_weight: float = 0.03
     unseen_weight: float = 1.0
+    flat_weight: float = 0.05
+    flat_reach: float = 0.01  # cube units: about how far apart two normals are compared
+    flat_points: int = 1024
     exposure_weight: float = 0.3
     first_levels: int = 4
     unlock_share: float = 0.4  # of the steps, after which all levels are learnt
@@ -131,6 +134,7 @@ class Trainer:
             "mask": config.mask_weight * _mask_loss(shown.opacity, batch.labels),
             "eikonal": config.eikonal_weight * ((shown.gradients.norm(dim=1) - 1) ** 2).mean(),
             "unseen": config.unseen_weight * self._unseen_loss(),
+            "flat": config.flat_weight * self._flat_loss(shown, batch.plain),
             "exposure": config.exposure_weight * self.exposure.square().mean(),
         }
 
@@ -148,6 +152,22 @@ class Trainer:
         points = self.unseen[torch.randint(len(self.unseen), (256,), generator=self.rng, device=self.device)]
         noise = torch.randn(points.shape, generator=self.rng, device=self.device)
         return self.surface.residual(points + noise * (0.5 / self.surface.config.base_cells), self.active()[0]).abs().mean()
+
+    def _flat_loss(self, shown: Rendering, plain: Float[Tensor, "r"]) -> Tensor:
+        """The mean turn of the normal over a short way along the surface, where no texture tells a bump from a flat face.
+
+        The turn itself, not its square: many small ones then cost as much as one large, and an edge stays an edge (total variation).
+        """
+        if not len(shown.rays):
+            return self.exposure.new_zeros(())
+        pick = torch.randint(len(shown.rays), (self.config.flat_points,), generator=self.rng, device=self.device)
+        here = functional.normalize(shown.gradients[pick], dim=1)
+        way = torch.randn(here.shape, generator=self.rng, device=self.device)
+        along = way - (way * here.detach()).sum(1, keepdim=True) * here.detach()
+        points = (shown.points[pick] + self.config.flat_reach * along).clamp(0, 1)
+        there = functional.normalize(self.surface.distance_and_gradient(points, self.active()[0])[1], dim=1)
+        turn = ((there - here).square().sum(1) + 1e-4).sqrt()
+        return (turn * plain[shown.rays[pick]]).mean()
 
 
 def _mask_loss(opacity: Tensor, labels: Tensor) -> Tensor:
