@@ -1,11 +1,11 @@
-"""Pose errors. ADD: Hinterstoisser et al., ACCV 2012. MSSD and MSPD: the BOP challenge 2019+, Hodan et al., 2020."""
+"""Pose errors. ADD: Hinterstoisser et al., ACCV 2012. VSD, MSSD and MSPD: the BOP challenge 2019+, Hodan et al., 2020."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 from scipy.spatial import cKDTree
 
@@ -44,6 +44,32 @@ def mspd_error(
     at_estimate = camera.project(estimate.apply(points))
     worst = [np.linalg.norm(at_estimate - camera.project((truth @ s).apply(points)), axis=1).max() for s in symmetries]
     return float(np.nan_to_num(min(worst), nan=np.inf))
+
+
+def vsd_errors(
+    at_estimate: Float[ndarray, "h w"],
+    at_truth: Float[ndarray, "h w"],
+    scene: Float[ndarray, "h w"],
+    tolerance: float,
+    misalignments: Sequence[float],
+) -> Float[ndarray, "k"]:
+    """Share of the visible surface that is not where it should be, one for each misalignment that is let pass.
+
+    Distances from the camera's centre along each pixel's ray, not depths; zero where there is nothing: of the model rendered at
+    either pose, and of what a depth sensor saw. tolerance: so far behind the seen surface a pixel still counts as visible (BOP:
+    15 mm). All in one unit. One where neither pose shows anything.
+    """
+    seen_true = _visible(at_truth, scene, tolerance)
+    seen = _visible(at_estimate, scene, tolerance) | (seen_true & (at_estimate > 0))
+    both, either = seen & seen_true, int((seen | seen_true).sum())
+    if either == 0:
+        return np.ones(len(misalignments))
+    off = np.abs(at_estimate - at_truth)[both]
+    return np.array([(either - both.sum() + (off >= limit).sum()) / either for limit in misalignments])
+
+
+def _visible(model: Float[ndarray, "h w"], scene: Float[ndarray, "h w"], tolerance: float) -> Bool[ndarray, "h w"]:
+    return np.asarray((model > 0) & ((scene == 0) | (model - scene <= tolerance)))
 
 
 def recall(errors: Iterable[float], threshold: float) -> float:
