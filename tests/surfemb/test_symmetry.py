@@ -1,0 +1,73 @@
+"""Symmetries found from meshes whose symmetry is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import trimesh
+from numpy.testing import assert_allclose
+
+from reconstruction.generated.shapes import jug, mug
+from reconstruction.scene import Mesh, RigidTransform
+from surfemb.find_symmetry import find_symmetry
+
+TILT = RigidTransform.from_rotvec(np.array([0.4, -0.9, 0.3]), np.array([0.02, 0.01, -0.03]))
+
+
+def _mesh(shape: trimesh.Trimesh, colour: Callable[[np.ndarray], np.ndarray] | None = None) -> Mesh:
+    """Fine enough to carry colours, turned and moved off its own axes."""
+    while len(shape.faces) < 3000:
+        shape = shape.subdivide()
+    vertices = np.asarray(shape.vertices)
+    colours = None if colour is None else colour(vertices).astype(np.uint8)
+    return Mesh(TILT.apply(vertices), np.asarray(shape.faces, np.int32), colours)
+
+
+def _each_face_its_own(vertices: np.ndarray) -> np.ndarray:
+    side = np.abs(vertices) == np.abs(vertices).max(1, keepdims=True)
+    return 127 + 127 * np.where(side, np.sign(vertices), 0)
+
+
+def _label_on_one_side(vertices: np.ndarray) -> np.ndarray:
+    return np.where(vertices[:, :1] > 0.02, [[250, 250, 240]], [[180, 20, 20]])
+
+
+@pytest.mark.parametrize(
+    ("shape", "turns", "axes"),
+    [
+        (trimesh.creation.box((0.08, 0.08, 0.08)), 23, 0),
+        (trimesh.creation.box((0.08, 0.08, 0.16)), 7, 0),
+        (trimesh.creation.box((0.06, 0.1, 0.16)), 3, 0),
+        (trimesh.creation.cone(0.05, 0.15, sections=64), 0, 1),
+        (trimesh.creation.cylinder(0.05, 0.15, sections=64), 1, 1),
+        (trimesh.creation.icosphere(4, 0.05), 0, 3),
+    ],
+    ids=["cube", "square rod", "box", "cone", "cylinder", "ball"],
+)
+def test_plain_shapes_have_their_symmetry(shape: trimesh.Trimesh, turns: int, axes: int) -> None:
+    found = find_symmetry(_mesh(shape)).exact
+    assert (len(found.discrete), len(found.continuous)) == (turns, axes)
+    mesh = _mesh(shape)
+    for turn in found.discrete:
+        assert_allclose(turn.apply(mesh.vertices).mean(0), mesh.vertices.mean(0), atol=0.01 * mesh.diameter)
+    if axes == 1:
+        assert abs(found.continuous[0].direction @ TILT.rotate(np.array([0.0, 0, 1]))) > np.cos(np.radians(1))
+
+
+def test_colours_tell_faces_and_sides_apart() -> None:
+    cube = find_symmetry(_mesh(trimesh.creation.box((0.08, 0.08, 0.08)), _each_face_its_own))
+    assert len(cube.exact.discrete) == 0
+    assert len(cube.shape.discrete) == 23, "nearly symmetric: by the shape alone"
+    can = find_symmetry(_mesh(trimesh.creation.cylinder(0.05, 0.15, sections=64), _label_on_one_side))
+    assert not can.exact.continuous
+    assert len(can.exact.discrete) <= 1  # end for end about the label's middle is left
+    assert len(can.shape.continuous) == 1
+
+
+@pytest.mark.parametrize("mesh", [jug(), mug()], ids=["jug", "mug"])
+def test_a_handle_leaves_no_symmetry(mesh: Mesh) -> None:
+    found = find_symmetry(mesh).shape
+    assert not found.discrete
+    assert not found.continuous
