@@ -92,9 +92,17 @@ class _Surface:
         for _ in range(8):
             distance, nearest = (np.asarray(column) for column in self.dense.query(turn.apply(self.points)))
             kept = distance <= np.quantile(distance, QUANTILE)
-            fit = fit_similarity(np.asarray(self.dense.data)[nearest[kept]], self.points[kept])
-            turn = RigidTransform(fit.rotation, self.centre - fit.rotation @ self.centre)
+            here, there = self.points[kept], np.asarray(self.dense.data)[nearest[kept]]
+            rotation = fit_similarity(there, here).rotation
+            turn = RigidTransform(rotation, there.mean(0) - rotation @ here.mean(0))  # a hole moves the centroid off the axis
         return turn
+
+    def axis_of(self, turn: RigidTransform) -> Axis:
+        """What the turn leaves where it is: of the points on it the one nearest to the centre."""
+        away = np.eye(3) - turn.rotation
+        offset = self.centre + np.linalg.pinv(away, rcond=1e-6) @ (turn.translation - away @ self.centre)
+        rotvec = Rotation.from_matrix(turn.rotation).as_rotvec()
+        return Axis(rotvec / np.linalg.norm(rotvec), offset)
 
     def looks_same(self, turn: RigidTransform) -> bool:
         landed = np.asarray(self.dense.query(turn.apply(self.points))[1])
@@ -108,18 +116,11 @@ def _continuous(surface: _Surface) -> list[Axis]:
     worst = np.max([surface.rough_misfits(angle * directions) for angle in GENERIC_TURNS], axis=0)
     found: list[Axis] = []
     for direction in directions[worst < WORTH_REFINING][np.argsort(worst[worst < WORTH_REFINING])]:
-        axis = Axis(_principal(surface, direction), surface.centre)
+        axis = surface.axis_of(surface.refined(surface.about_centre(GENERIC_TURNS[2] * direction)))
         square = all(abs(axis.direction @ other.direction) < np.sin(np.radians(SAME_AXIS_DEG)) for other in found)
         if square and all(surface.misfit(axis.turned(a)) < SAME_SHAPE for a in GENERIC_TURNS):
             found.append(axis)
     return found
-
-
-def _principal(surface: _Surface, direction: Float[ndarray, "3"]) -> Float[ndarray, "3"]:
-    """The principal axis of the surface close by, if there is one: the axis of a body of revolution is one of them."""
-    axes = np.linalg.eigh(np.cov(np.asarray(surface.dense.data).T))[1].T
-    nearest = axes[np.argmax(np.abs(axes @ direction))]
-    return np.asarray(nearest if abs(nearest @ direction) > np.cos(np.radians(2 * SAME_AXIS_DEG)) else direction)
 
 
 def _discrete(surface: _Surface, axes: list[Axis]) -> list[RigidTransform]:

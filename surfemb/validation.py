@@ -21,12 +21,15 @@ from reconstruction.stage import Progress, Quality, Stage, StageContext, silent
 from surfemb.confidence import Confidence, fit_confidence
 from surfemb.draw import draw_pose
 from surfemb.estimator import EstimatorConfig, PoseEstimate, PoseEstimator
+from surfemb.find_symmetry import find_symmetry
 from surfemb.inputs import Box
 from surfemb.metrics import add_error, adds_error, recall
 from surfemb.search import overlap
 from surfemb.split import split_views
+from surfemb.symmetry import Symmetry
 
 THRESHOLDS = (0.02, 0.05, 0.10)  # of ADD, shares of the diameter
+AXIS_STEP = 0.03  # of the diameter: turns about an axis are tried so far apart
 RIGHT = 0.10  # below it a pose counts as right for the score's calibration
 
 
@@ -44,11 +47,15 @@ class ValidationConfig:
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """One answer in one held-out photo. kind: "box", "search" or "empty" (a part of the photo without the object)."""
+    """One answer in one held-out photo. kind: "box", "search" or "empty" (a part of the photo without the object).
+
+    truth: cam_from_obj, of those that look the same the one nearest to the answer.
+    """
 
     view: View
     kind: str
     answer: PoseEstimate | None
+    truth: RigidTransform
     add: float
     adds: float
 
@@ -71,27 +78,35 @@ class Accuracy:
 
 
 def measure_accuracy(
-    estimator: PoseEstimator, views: Sequence[View], config: ValidationConfig = ValidationConfig(), progress: Progress = silent
+    estimator: PoseEstimator,
+    views: Sequence[View],
+    symmetry: Symmetry = Symmetry(),
+    config: ValidationConfig = ValidationConfig(),
+    progress: Progress = silent,
 ) -> Accuracy:
     """Estimates the object in masked views whose `cam_from_world` is the truth, and fits the score to right and wrong answers.
 
-    `estimator` must give answers of any score (min_score 0). Raises InputError where no view has a mask.
+    A pose turned by the object's `symmetry` is as right as the truth itself. `estimator` must give answers of any score
+    (min_score 0). Raises InputError where no view has a mask.
     """
     chosen = [v for v in views if v.mask_path is not None][:: max(1, -(-len(views) // config.views))]
     if not chosen:
         raise InputError("no held-out photo has a mask", try_next="onboard with more photos, or give masks")
     rng = np.random.default_rng(config.seed)
+    same = symmetry.transforms(AXIS_STEP)
     trials: list[Trial] = []
     for i, view in enumerate(chosen):
         progress(i, len(chosen), f"photo {view.name}")
-        trials += _trials(estimator, view, config, rng)
+        trials += _trials(estimator, view, same, config, rng)
     right = [t.answer.fit for t in trials if t.right and t.answer is not None and t.answer.fit is not None]
     wrong = [t.answer.fit for t in trials if not t.right and t.answer is not None and t.answer.fit is not None]
     progress(len(chosen), len(chosen), "done")
     return Accuracy(trials, fit_confidence(right, wrong))
 
 
-def _trials(estimator: PoseEstimator, view: View, config: ValidationConfig, rng: np.random.Generator) -> list[Trial]:
+def _trials(
+    estimator: PoseEstimator, view: View, same: list[RigidTransform], config: ValidationConfig, rng: np.random.Generator
+) -> list[Trial]:
     mask, photo = view.mask(), view.photo()
     if mask is None or mask.sum() < 64:
         return []
@@ -109,16 +124,19 @@ def _trials(estimator: PoseEstimator, view: View, config: ValidationConfig, rng:
         answer = poses[0] if poses else None
         if kind == "empty" and answer is not None and overlap(answer.box, box) > 0.1:
             continue  # the second look wandered to the object itself: that is no false alarm
-        trials.append(_judged(estimator, view, kind, answer))
+        trials.append(_judged(estimator, view, same, kind, answer))
     return trials
 
 
-def _judged(estimator: PoseEstimator, view: View, kind: str, answer: PoseEstimate | None) -> Trial:
+def _judged(estimator: PoseEstimator, view: View, same: list[RigidTransform], kind: str, answer: PoseEstimate | None) -> Trial:
     if answer is None:
-        return Trial(view, kind, None, np.inf, np.inf)
+        return Trial(view, kind, None, view.cam_from_world, np.inf, np.inf)
     points, diameter = estimator.surface.points, estimator.mesh.diameter
-    add = add_error(answer.cam_from_obj, view.cam_from_world, points) / diameter
-    return Trial(view, kind, answer, add, adds_error(answer.cam_from_obj, view.cam_from_world, points) / diameter)
+    truths = [view.cam_from_world @ turn for turn in same]
+    errors = [add_error(answer.cam_from_obj, truth, points) / diameter for truth in truths]
+    nearest = int(np.argmin(errors))
+    adds = adds_error(answer.cam_from_obj, view.cam_from_world, points) / diameter
+    return Trial(view, kind, answer, truths[nearest], errors[nearest], adds)
 
 
 def empty_boxes(camera: Camera, object_box: Box, count: int, rng: np.random.Generator) -> list[Box]:
@@ -154,8 +172,8 @@ def summarise(accuracy: Accuracy, diameter: float, min_score: float, metric: boo
 
 def _statistics(trials: list[Trial], diameter: float, metric: bool) -> dict[str, Any]:
     given = [t for t in trials if t.answer is not None]
-    degrees = [rotation_error_deg(t.answer.cam_from_obj.rotation, t.view.cam_from_world.rotation) for t in given if t.answer]
-    moved = [float(np.linalg.norm(t.answer.cam_from_obj.translation - t.view.cam_from_world.translation)) for t in given if t.answer]
+    degrees = [rotation_error_deg(t.answer.cam_from_obj.rotation, t.truth.rotation) for t in given if t.answer]
+    moved = [float(np.linalg.norm(t.answer.cam_from_obj.translation - t.truth.translation)) for t in given if t.answer]
     doc: dict[str, Any] = {"photos": len(trials), "answered": len(given)}
     for threshold in THRESHOLDS:
         doc[f"recall_{threshold:.2f}d".replace(".", "_")] = round(recall((t.add for t in trials), threshold), 4)
@@ -211,14 +229,16 @@ def run(config: ValidationConfig, context: StageContext) -> Quality:
     workspace = context.workspace
     estimator = PoseEstimator.load(workspace.root, replace(config.estimator, min_score=0.0))
     _, held_out = split_views(load_views(workspace.views))
-    accuracy = measure_accuracy(estimator, held_out, config, context.progress)
+    symmetry = find_symmetry(estimator.mesh, config.seed)
+    accuracy = measure_accuracy(estimator, held_out, symmetry.exact, config, context.progress)
     metric = json.loads(workspace.scale.read_text())["units"] == "m"
     doc = summarise(accuracy, estimator.mesh.diameter, config.estimator.min_score, metric)
+    doc["symmetry"], doc["symmetry_of_shape"] = symmetry.exact.to_bop(), symmetry.shape.to_bop()
     (context.out / workspace.accuracy.name).write_text(json.dumps(doc, indent=1))
     boxed = accuracy.answered("box", config.estimator.min_score)
     if boxed:
         write_photo(context.out / "overlays.png", overlay_sheet(estimator, boxed, config.overlays))
-    return {key: doc[key] for key in ("box", "search", "false_positive_rate", "min_score") if key in doc}
+    return {key: doc[key] for key in ("box", "search", "false_positive_rate", "min_score", "symmetry") if key in doc}
 
 
-VALIDATION: Stage[ValidationConfig] = Stage("validation", 1, ("scale", "surface", "correspondence"), run)
+VALIDATION: Stage[ValidationConfig] = Stage("validation", 2, ("scale", "surface", "correspondence"), run)

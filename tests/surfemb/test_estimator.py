@@ -16,6 +16,7 @@ from surfemb.draw import draw_pose
 from surfemb.estimator import EstimatorConfig, PoseEstimator
 from surfemb.metrics import add_error, recall
 from surfemb.scoring import Fit
+from surfemb.symmetry import Symmetry
 from surfemb.validation import ValidationConfig, measure_accuracy, overlay_sheet, summarise
 
 CAMERA = Camera(480, 360, 500, 500, 240, 180)
@@ -182,7 +183,7 @@ def test_validation_reports_what_was_achieved(mesh: Mesh, tmp_path: Path) -> Non
         write_mask(tmp_path / f"{seed}-mask.png", image.max(-1) > 0)
         views.append(View(str(seed), CAMERA, pose, tmp_path / f"{seed}.png", tmp_path / f"{seed}-mask.png"))
     estimator = PoseEstimator(Oracle(mesh, 0.2), mesh, replace(CONFIG, min_score=0.0))
-    accuracy = measure_accuracy(estimator, views, ValidationConfig(empty_boxes=1))
+    accuracy = measure_accuracy(estimator, views, config=ValidationConfig(empty_boxes=1))
     report = summarise(accuracy, mesh.diameter, 0.5, metric=True)
     for kind in ("box", "search"):
         assert report[kind]["recall_0_05d"] == 1
@@ -190,3 +191,18 @@ def test_validation_reports_what_was_achieved(mesh: Mesh, tmp_path: Path) -> Non
     assert report["false_positive_rate"] in (0, None)
     sheet = overlay_sheet(estimator, accuracy.answered("box", 0.5), 4, 128)
     assert sheet.shape == (128, 512, 3)
+
+
+def test_validation_takes_a_pose_turned_by_the_symmetry_as_right(mesh: Mesh, tmp_path: Path) -> None:
+    """Truths that are half a turn off are wrong for an object without symmetry, and right for one that bears the turn."""
+    half_turn = RigidTransform.from_rotvec(np.array([0, 0, np.pi]), np.zeros(3))
+    image, pose, _ = picture(mesh, 0)
+    write_photo(tmp_path / "0.png", image)
+    write_mask(tmp_path / "0-mask.png", image.max(-1) > 0)
+    view = View("0", CAMERA, pose @ half_turn, tmp_path / "0.png", tmp_path / "0-mask.png")
+    estimator = PoseEstimator(Oracle(mesh, 0.2), mesh, replace(CONFIG, min_score=0.0))
+    config = ValidationConfig(empty_boxes=0, search=False)
+    (plain,), (turned,) = (measure_accuracy(estimator, [view], s, config).trials for s in (Symmetry(), Symmetry((half_turn,))))
+    assert not plain.right
+    assert turned.right
+    np.testing.assert_allclose(turned.truth.matrix, pose.matrix, atol=1e-9)
