@@ -21,6 +21,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import trimesh
 
 from benchmarks.memory import peak_memory
 from reconstruction.scene import Camera, Mesh, RigidTransform
@@ -76,8 +77,14 @@ def onboard(photos: Path, object_dir: Path, profile: str, box: list[float], prom
         "photos": len(list(photos.iterdir())),
         "seconds": json.loads((object_dir / "report.json").read_text())["seconds"],
         "peak_gib": peak(),
-        "extents_m": Mesh.load(object_dir / "mesh.ply").extents.round(4).tolist(),
+        "tight_box_m": tight_box(Mesh.load(object_dir / "mesh.ply")).round(4).tolist(),
     }
+
+
+def tight_box(mesh: Mesh) -> np.ndarray:
+    """Sides of the smallest box around the mesh, shortest first, metres: the object's frame need not lie along its sides."""
+    hull = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
+    return np.sort(trimesh.bounds.oriented_bounds(hull)[1])
 
 
 def true_boxes(doc: dict, object_dir: Path) -> dict[str, list[float]]:
