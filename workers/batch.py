@@ -81,7 +81,7 @@ def _depth_of(image: Path, depth: Path | None) -> Path | None:
 
 
 def _drawer(estimator: Any, folder: Path) -> Callable[[FrameResult], None]:
-    from surfemb.draw import draw_pose
+    from surfemb.judging.draw import draw_pose
 
     folder.mkdir(parents=True, exist_ok=True)
 

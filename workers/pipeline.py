@@ -51,12 +51,12 @@ STAGES = (
     Step("coverage", "reconstruction.coverage.stage:COVERAGE", "coverage", 0.01),
     Step("scale", "reconstruction.scale.stage:SCALE", "scale", 0.02),
     Step("surface", "reconstruction.sdf.stage:SURFACE", "surface", 0.26),
-    Step("synthetic", "surfemb.synthetic:SYNTHETIC", "synthetic", 0.10),
-    Step("correspondence", "surfemb.train:CORRESPONDENCE", "correspondence", 0.36),
-    Step("validation", "surfemb.validation:VALIDATION", "validation", 0.04),
+    Step("synthetic", "surfemb.samples.synthetic:SYNTHETIC", "synthetic", 0.10),
+    Step("correspondence", "surfemb.learning.train:CORRESPONDENCE", "correspondence", 0.36),
+    Step("validation", "surfemb.judging.validation:VALIDATION", "validation", 0.04),
 )
 
-PIPELINE = Pipeline(STAGES, "workers.profiles:PROFILES", ("preview", "standard", "full"), "surfemb.estimator:PoseEstimator")
+PIPELINE = Pipeline(STAGES, "workers.profiles:PROFILES", ("preview", "standard", "full"), "surfemb.estimation.estimator:PoseEstimator")
 
 JOINED_STAGES = (
     Step("join", "reconstruction.joining.stage:JOIN", "join", 0.05),

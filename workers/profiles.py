@@ -14,10 +14,10 @@ from reconstruction.masks.stage import MaskConfig
 from reconstruction.scale.source import ScaleConfig
 from reconstruction.sdf.stage import SurfaceConfig
 from reconstruction.sfm.stage import SfmConfig
-from surfemb.network import FULL_NETWORK
-from surfemb.synthetic import SyntheticConfig
-from surfemb.train import TrainConfig
-from surfemb.validation import ValidationConfig
+from surfemb.judging.validation import ValidationConfig
+from surfemb.learning.network import FULL_NETWORK
+from surfemb.learning.train import TrainConfig
+from surfemb.samples.synthetic import SyntheticConfig
 
 
 @dataclass(frozen=True)

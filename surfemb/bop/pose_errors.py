@@ -12,7 +12,7 @@ from numpy import ndarray
 from reconstruction.rasterizers import Rasterizer, make_rasterizer
 from reconstruction.scene import Camera, RigidTransform
 from surfemb.bop.scenes import BopObject
-from surfemb.metrics import mspd_error, mssd_error, vsd_errors
+from surfemb.judging.metrics import mspd_error, mssd_error, vsd_errors
 
 MISALIGNMENTS = np.arange(1, 11) * 0.05  # of the diameter
 TOLERANCE = 0.015  # metres: so far behind the surface that the sensor saw a pixel still counts as visible

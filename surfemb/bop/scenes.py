@@ -13,7 +13,7 @@ from reconstruction.errors import InputError
 from reconstruction.formats import upright_size
 from reconstruction.scene import Camera, Mesh, RigidTransform
 from reconstruction.scene.transforms import nearest_rotation
-from surfemb.symmetry import Symmetry
+from surfemb.judging.symmetry import Symmetry
 
 
 @dataclass(frozen=True, eq=False)

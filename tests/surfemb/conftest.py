@@ -10,7 +10,7 @@ from reconstruction.generated import GeneratedCapture
 from reconstruction.scene.view import save_views
 from reconstruction.stage import run_stage
 from reconstruction.workspace import Workspace
-from surfemb.synthetic import SYNTHETIC, SyntheticConfig
+from surfemb.samples.synthetic import SYNTHETIC, SyntheticConfig
 
 
 @pytest.fixture(scope="session")

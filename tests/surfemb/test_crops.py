@@ -13,13 +13,13 @@ from reconstruction.scene import Mesh, View
 from reconstruction.scene.images import read_mask, write_mask, write_photo
 from reconstruction.scene.view import load_views
 from reconstruction.workspace import Workspace
-from surfemb.augment import AugmentConfig, Augmenter
-from surfemb.backgrounds import Backgrounds, surroundings
-from surfemb.batches import BatchRecipe
-from surfemb.crops import CropConfig, CropSample, CropSampler
+from surfemb.learning.batches import BatchRecipe
+from surfemb.samples.augment import AugmentConfig, Augmenter
+from surfemb.samples.backgrounds import Backgrounds, surroundings
+from surfemb.samples.crops import CropConfig, CropSample, CropSampler
+from surfemb.samples.synthetic import SyntheticConfig, make_shader, render_views
+from surfemb.samples.viewpoints import ViewRange
 from surfemb.split import split_views
-from surfemb.synthetic import SyntheticConfig, make_shader, render_views
-from surfemb.viewpoints import ViewRange
 
 CALM = AugmentConfig(p_tone=0, p_grey=0, p_blur=0, p_motion=0, p_coarse=0, p_noise=0, p_sharpen=0, p_jpeg=0, p_dropout=0)
 

@@ -11,13 +11,13 @@ from reconstruction.errors import ImageError, InputError
 from reconstruction.rasterizers import make_rasterizer
 from reconstruction.scene import Camera, Mesh, RigidTransform, View
 from reconstruction.scene.images import write_mask, write_photo
-from surfemb.confidence import Confidence, fit_confidence
-from surfemb.draw import draw_pose
-from surfemb.estimator import EstimatorConfig, PoseEstimator
-from surfemb.metrics import add_error, recall
-from surfemb.scoring import Fit
-from surfemb.symmetry import Symmetry
-from surfemb.validation import ValidationConfig, measure_accuracy, overlay_sheet, summarise
+from surfemb.estimation.confidence import Confidence, fit_confidence
+from surfemb.estimation.estimator import EstimatorConfig, PoseEstimator
+from surfemb.estimation.scoring import Fit
+from surfemb.judging.draw import draw_pose
+from surfemb.judging.metrics import add_error, recall
+from surfemb.judging.symmetry import Symmetry
+from surfemb.judging.validation import ValidationConfig, measure_accuracy, overlay_sheet, summarise
 
 CAMERA = Camera(480, 360, 500, 500, 240, 180)
 CONFIG = EstimatorConfig(surface_points=1500)

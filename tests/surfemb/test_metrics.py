@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from reconstruction.scene import Camera, RigidTransform
-from surfemb.metrics import add_error, adds_error, mspd_error, mssd_error, recall
+from surfemb.judging.metrics import add_error, adds_error, mspd_error, mssd_error, recall
 
 SQUARE = np.array([[1.0, 0, 0], [0, 1, 0], [-1, 0, 0], [0, -1, 0]])
 QUARTER_TURN = RigidTransform.from_rotvec(np.array([0, 0, np.pi / 2]), np.zeros(3))

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from reconstruction.errors import InputError
-from surfemb.loss import Batch, correspondence_losses, info_nce
-from surfemb.network import FULL_NETWORK, CorrespondenceModel, NetworkConfig
+from surfemb.learning.loss import Batch, correspondence_losses, info_nce
+from surfemb.learning.network import FULL_NETWORK, CorrespondenceModel, NetworkConfig
 
 SMALL = NetworkConfig(crop_px=64, widths=(8, 16, 16, 24), key_width=32)
 

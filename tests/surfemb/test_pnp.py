@@ -6,10 +6,10 @@ import torch
 from estimation_oracle import Oracle, Painted, lumpy_mesh, random_pose
 
 from reconstruction.scene import Camera, Mesh, RigidTransform
-from surfemb.correspondences import Evidence, Surface, observe, sample_surface, thin
-from surfemb.metrics import add_error
-from surfemb.pnp import HypothesisConfig, PoseBatch, propose, sampled_poses
-from surfemb.scoring import coarse_scores, distinct
+from surfemb.estimation.correspondences import Evidence, Surface, observe, sample_surface, thin
+from surfemb.estimation.pnp import HypothesisConfig, PoseBatch, propose, sampled_poses
+from surfemb.estimation.scoring import coarse_scores, distinct
+from surfemb.judging.metrics import add_error
 
 CAMERA = Camera(320, 240, 400, 400, 160, 120)
 

@@ -8,9 +8,9 @@ from test_pnp import seen
 
 from reconstruction.rasterizers import make_rasterizer
 from reconstruction.scene import Mesh, RigidTransform
-from surfemb.metrics import add_error
-from surfemb.refine import RefineConfig, increment, refine_pose
-from surfemb.solve import SolveConfig, solve_crop
+from surfemb.estimation.refine import RefineConfig, increment, refine_pose
+from surfemb.estimation.solve import SolveConfig, solve_crop
+from surfemb.judging.metrics import add_error
 
 
 @pytest.fixture(scope="module")

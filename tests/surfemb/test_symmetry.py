@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 
 from reconstruction.generated.shapes import jug, mug
 from reconstruction.scene import Mesh, RigidTransform
-from surfemb.find_symmetry import find_symmetry
+from surfemb.judging.find_symmetry import find_symmetry
 
 TILT = RigidTransform.from_rotvec(np.array([0.4, -0.9, 0.3]), np.array([0.02, 0.01, -0.03]))
 

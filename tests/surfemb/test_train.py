@@ -17,14 +17,14 @@ from reconstruction.scene.images import read_photo
 from reconstruction.scene.view import load_views, save_views
 from reconstruction.stage import run_stage
 from reconstruction.workspace import Workspace
-from surfemb.batches import BatchRecipe, load_batches
-from surfemb.crops import CropConfig
-from surfemb.held_out import HeldOut
-from surfemb.loss import Batch
-from surfemb.network import CorrespondenceModel, NetworkConfig
-from surfemb.optimiser import OptimiserConfig
+from surfemb.learning.batches import BatchRecipe, load_batches
+from surfemb.learning.held_out import HeldOut
+from surfemb.learning.loss import Batch
+from surfemb.learning.network import CorrespondenceModel, NetworkConfig
+from surfemb.learning.optimiser import OptimiserConfig
+from surfemb.learning.train import CORRESPONDENCE, TrainConfig, TrainingError, pick_device, train_model
+from surfemb.samples.crops import CropConfig
 from surfemb.split import split_views
-from surfemb.train import CORRESPONDENCE, TrainConfig, TrainingError, pick_device, train_model
 
 SMALL = TrainConfig(
     steps=160,

@@ -10,7 +10,7 @@ import numpy as np
 from reconstruction.generated import GeneratedCapture
 from reconstruction.generated.truth import Reconstructed, camera_errors, mask_ious, obj_from_truth, surface_distance
 from reconstruction.scene import RigidTransform
-from surfemb.metrics import add_error, recall
+from surfemb.judging.metrics import add_error, recall
 
 
 @dataclass(frozen=True)

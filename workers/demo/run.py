@@ -26,7 +26,7 @@ from reconstruction.generated.truth import Reconstructed, obj_from_truth
 from reconstruction.scene import RigidTransform
 from reconstruction.scene.images import read_photo, write_photo
 from reconstruction.workspace import Workspace
-from surfemb.draw import draw_pose
+from surfemb.judging.draw import draw_pose
 from workers.console import Bars
 from workers.demo.pictures import framed, grid, mask_sheet, turntable
 from workers.demo.report import Answer, add_over_diameter, measure

@@ -17,13 +17,13 @@ from reconstruction.errors import InputError
 from reconstruction.rasterizers import make_rasterizer
 from reconstruction.scene import Camera, Mesh, RigidTransform
 from reconstruction.workspace import Workspace
-from surfemb.confidence import Confidence
-from surfemb.correspondences import Evidence, QueryModel, observe, sample_surface
-from surfemb.depth import DepthConfig, DepthWindow, check_depth, refine_depth
-from surfemb.inputs import Box, as_rgb, check_inputs
-from surfemb.scoring import Fit
-from surfemb.search import SearchConfig, find_boxes, overlap
-from surfemb.solve import Solution, SolveConfig, judge, solve_crop
+from surfemb.estimation.confidence import Confidence
+from surfemb.estimation.correspondences import Evidence, QueryModel, observe, sample_surface
+from surfemb.estimation.depth import DepthConfig, DepthWindow, check_depth, refine_depth
+from surfemb.estimation.inputs import Box, as_rgb, check_inputs
+from surfemb.estimation.scoring import Fit
+from surfemb.estimation.search import SearchConfig, find_boxes, overlap
+from surfemb.estimation.solve import Solution, SolveConfig, judge, solve_crop
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class PoseEstimator:
     @classmethod
     def load(cls, object_dir: Path, config: EstimatorConfig = EstimatorConfig()) -> PoseEstimator:
         """Reads mesh, networks and, once validated, the object's score calibration. Raises InputError where it is not trained."""
-        from surfemb.network import CorrespondenceModel
+        from surfemb.learning.network import CorrespondenceModel
 
         workspace = Workspace(object_dir)
         for path in (workspace.scale, workspace.mesh, workspace.model, workspace.weights):

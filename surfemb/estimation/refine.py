@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from reconstruction.rasterizers import Rasterizer
 from reconstruction.scene import RigidTransform
-from surfemb.correspondences import Evidence, Surface
+from surfemb.estimation.correspondences import Evidence, Surface
 
 
 @dataclass(frozen=True)

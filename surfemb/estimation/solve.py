@@ -10,10 +10,10 @@ from numpy import ndarray
 
 from reconstruction.rasterizers import Rasterizer
 from reconstruction.scene import RigidTransform
-from surfemb.correspondences import Evidence, Surface
-from surfemb.pnp import HypothesisConfig, PoseBatch, plausible, propose
-from surfemb.refine import RefineConfig, refine_pose
-from surfemb.scoring import Fit, coarse_scores, distinct, fit_pose
+from surfemb.estimation.correspondences import Evidence, Surface
+from surfemb.estimation.pnp import HypothesisConfig, PoseBatch, plausible, propose
+from surfemb.estimation.refine import RefineConfig, refine_pose
+from surfemb.estimation.scoring import Fit, coarse_scores, distinct, fit_pose
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from torch.utils.data import DataLoader, Dataset
 from reconstruction.scene import Mesh
 from reconstruction.scene.view import load_views
 from reconstruction.workspace import Workspace
-from surfemb.backgrounds import Backgrounds
-from surfemb.crops import CropConfig, CropSample, CropSampler
-from surfemb.loss import Batch
+from surfemb.learning.loss import Batch
+from surfemb.samples.backgrounds import Backgrounds
+from surfemb.samples.crops import CropConfig, CropSample, CropSampler
 from surfemb.split import split_views
 
 

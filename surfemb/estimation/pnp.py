@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from reconstruction.scene import Camera, RigidTransform
-from surfemb.correspondences import Evidence, Surface
+from surfemb.estimation.correspondences import Evidence, Surface
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.optimize import minimize
 
-from surfemb.scoring import Fit
+from surfemb.estimation.scoring import Fit
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from surfemb.loss import Losses
-from surfemb.network import CorrespondenceModel
+from surfemb.learning.loss import Losses
+from surfemb.learning.network import CorrespondenceModel
 
 
 @dataclass(frozen=True)

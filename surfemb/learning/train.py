@@ -17,14 +17,14 @@ from reconstruction.scene import Mesh, View
 from reconstruction.scene.images import write_photo
 from reconstruction.scene.view import load_views
 from reconstruction.stage import Progress, Quality, Stage, StageContext, silent
-from surfemb.batches import BatchRecipe, load_batches
-from surfemb.crops import CropConfig
-from surfemb.held_out import HeldOut
-from surfemb.loss import Batch, correspondence_losses
-from surfemb.network import CorrespondenceModel, NetworkConfig
-from surfemb.optimiser import Optimiser, OptimiserConfig
+from surfemb.learning.batches import BatchRecipe, load_batches
+from surfemb.learning.held_out import HeldOut
+from surfemb.learning.loss import Batch, correspondence_losses
+from surfemb.learning.network import CorrespondenceModel, NetworkConfig
+from surfemb.learning.optimiser import Optimiser, OptimiserConfig
+from surfemb.samples.crops import CropConfig
+from surfemb.samples.viewpoints import ViewRange
 from surfemb.split import split_views
-from surfemb.viewpoints import ViewRange
 
 PADDING = 1.3
 """Crop side over the object's longer side where held-out photos are judged; estimates should crop alike."""

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from surfemb.network import CorrespondenceModel
+from surfemb.learning.network import CorrespondenceModel
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from reconstruction.errors import InputError
 from reconstruction.rasterizers import Rasterizer
 from reconstruction.scene import Camera, RigidTransform
-from surfemb.refine import increment
+from surfemb.estimation.refine import increment
 
 
 @dataclass(frozen=True)

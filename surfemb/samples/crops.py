@@ -17,10 +17,10 @@ from scipy.spatial import ConvexHull
 
 from reconstruction.rasterizers import Raster, make_rasterizer
 from reconstruction.scene import Camera, Crop, Mesh, RigidTransform, View
-from surfemb.augment import AugmentConfig, Augmenter
-from surfemb.backgrounds import Backgrounds
-from surfemb.occluders import Occluder, random_occluder
-from surfemb.viewpoints import Box, projected_box
+from surfemb.samples.augment import AugmentConfig, Augmenter
+from surfemb.samples.backgrounds import Backgrounds
+from surfemb.samples.occluders import Occluder, random_occluder
+from surfemb.samples.viewpoints import Box, projected_box
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from reconstruction.scene import Camera
-from surfemb.correspondences import QueryModel, Surface, query_pixels
-from surfemb.inputs import Box
+from surfemb.estimation.correspondences import QueryModel, Surface, query_pixels
+from surfemb.estimation.inputs import Box
 
 _STRIDE = 2
 

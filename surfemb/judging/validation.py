@@ -18,15 +18,15 @@ from reconstruction.scene.images import write_photo
 from reconstruction.scene.transforms import rotation_error_deg
 from reconstruction.scene.view import load_views
 from reconstruction.stage import Progress, Quality, Stage, StageContext, silent
-from surfemb.confidence import Confidence, fit_confidence
-from surfemb.draw import draw_pose
-from surfemb.estimator import EstimatorConfig, PoseEstimate, PoseEstimator
-from surfemb.find_symmetry import find_symmetry
-from surfemb.inputs import Box
-from surfemb.metrics import add_error, adds_error, recall
-from surfemb.search import overlap
+from surfemb.estimation.confidence import Confidence, fit_confidence
+from surfemb.estimation.estimator import EstimatorConfig, PoseEstimate, PoseEstimator
+from surfemb.estimation.inputs import Box
+from surfemb.estimation.search import overlap
+from surfemb.judging.draw import draw_pose
+from surfemb.judging.find_symmetry import find_symmetry
+from surfemb.judging.metrics import add_error, adds_error, recall
+from surfemb.judging.symmetry import Symmetry
 from surfemb.split import split_views
-from surfemb.symmetry import Symmetry
 
 THRESHOLDS = (0.02, 0.05, 0.10)  # of ADD, shares of the diameter
 AXIS_STEP = 0.03  # of the diameter: turns about an axis are tried so far apart

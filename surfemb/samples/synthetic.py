@@ -17,9 +17,9 @@ from reconstruction.scene import Camera, Mesh, RigidTransform, View
 from reconstruction.scene.images import write_mask, write_photo
 from reconstruction.scene.view import load_views, save_views
 from reconstruction.stage import Progress, Quality, Stage, StageContext, silent
-from surfemb.backgrounds import folder_pictures, surroundings, texture, write_pictures
+from surfemb.samples.backgrounds import folder_pictures, surroundings, texture, write_pictures
+from surfemb.samples.viewpoints import ViewRange, projected_box
 from surfemb.split import split_views
-from surfemb.viewpoints import ViewRange, projected_box
 
 Shade = Callable[[Float[ndarray, "n 3"], Float[ndarray, "n 3"], Float[ndarray, "n 3"]], Float[ndarray, "n 3"]]
 """points_obj (metres), directions_obj (unit, camera to point), normals_obj -> RGB in [0, 1]."""

@@ -12,8 +12,8 @@ from numpy import ndarray
 from torch import Tensor
 
 from reconstruction.scene import Mesh
-from surfemb.crops import CropSample
-from surfemb.network import CorrespondenceModel
+from surfemb.learning.network import CorrespondenceModel
+from surfemb.samples.crops import CropSample
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from numpy import ndarray
 
 from reconstruction.scene import View
 from reconstruction.scene.images import list_photos, read_photo, write_photo
-from surfemb.viewpoints import projected_box
+from surfemb.samples.viewpoints import projected_box
 
 Picture = UInt8[ndarray, "h w 3"]
 SIDE_PX = 256

@@ -10,8 +10,8 @@ from numba import njit
 from numpy import ndarray
 
 from reconstruction.rasterizers import Raster
-from surfemb.correspondences import Evidence, Surface
-from surfemb.pnp import PoseBatch
+from surfemb.estimation.correspondences import Evidence, Surface
+from surfemb.estimation.pnp import PoseBatch
 
 OUTLIER = 0.1  # share of pixels that may show anything: bounds what one wrong pixel costs
 VISIBLE = 0.75  # chance that a pixel of the silhouette shows the object, not something in front of it

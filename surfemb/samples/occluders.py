@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from numpy import ndarray
 
-from surfemb.backgrounds import Backgrounds
+from surfemb.samples.backgrounds import Backgrounds
 
 _ANCHORS = np.array([(x, y) for x in (0.0, 0.5, 1.0) for y in (0.0, 0.5, 1.0) if (x, y) != (0.5, 0.5)])
 

@@ -1,0 +1,1 @@
+"""An image in, poses out: evidence, hypotheses, scores, refinement, depth."""
