@@ -16,6 +16,8 @@ ALLOWED = {
     "workers": {"reconstruction", "surfemb", "workers"},
     "service": {"reconstruction", "workers", "service"},
 }
+ROOMS = ("split", "samples", "learning", "estimation", "judging", "bop")
+"""Of surfemb: each knows those before it only."""
 # All that the API may see of the packages that do the work: names and rows, nothing that computes.
 LIGHT = {
     "reconstruction.capture",
@@ -46,6 +48,14 @@ def test_imports_go_one_way(package: str) -> None:
             top = module.partition(".")[0]
             assert top not in ALLOWED or top in ALLOWED[package], f"{path.relative_to(ROOT)} imports {module}"
             assert top != "tests", f"{path.relative_to(ROOT)} imports from the tests"
+
+
+def test_the_rooms_of_surfemb_know_those_before_them() -> None:
+    for k, room in enumerate(ROOMS):
+        known = ROOMS[: k + 1]
+        for path in [*(ROOT / "surfemb").glob(f"{room}.py"), *(ROOT / "surfemb" / room).glob("*.py")]:
+            used = {module.split(".")[1] for module in imported_modules(path) if module.startswith("surfemb.")}
+            assert used <= set(known), f"{path.relative_to(ROOT)} imports from {used - set(known)}"
 
 
 def test_the_service_sees_names_and_rows_only() -> None:
