@@ -114,9 +114,13 @@ def _continuous(surface: _Surface) -> list[Axis]:
     """Axes that any turn is borne about; three at right angles for a ball."""
     directions = _half_sphere()
     worst = np.max([surface.rough_misfits(angle * directions) for angle in GENERIC_TURNS], axis=0)
+    left = worst < WORTH_REFINING
     found: list[Axis] = []
-    for direction in directions[worst < WORTH_REFINING][np.argsort(worst[worst < WORTH_REFINING])]:
-        axis = surface.axis_of(surface.refined(surface.about_centre(GENERIC_TURNS[2] * direction)))
+    for k in np.argsort(worst):
+        if not left[k]:
+            continue
+        left &= np.abs(directions @ directions[k]) < np.cos(np.radians(SAME_AXIS_DEG))
+        axis = surface.axis_of(surface.refined(surface.about_centre(GENERIC_TURNS[2] * directions[k])))
         square = all(abs(axis.direction @ other.direction) < np.sin(np.radians(SAME_AXIS_DEG)) for other in found)
         if square and all(surface.misfit(axis.turned(a)) < SAME_SHAPE for a in GENERIC_TURNS):
             found.append(axis)
@@ -128,11 +132,8 @@ def _discrete(surface: _Surface, axes: list[Axis]) -> list[RigidTransform]:
     found: list[RigidTransform] = []
     if len(axes) > 1:
         return found  # a ball: there is nothing else
-    directions = _half_sphere()
     for fold in FOLDS:
-        rough = surface.rough_misfits(2 * np.pi / fold * directions)
-        for k in np.argsort(rough)[: int((rough < WORTH_REFINING).sum())]:
-            turn = surface.about_centre(2 * np.pi / fold * directions[k])
+        for turn in _peaks(surface, fold):
             if _is_known(turn, found, axes):
                 continue
             turn = surface.refined(turn)
@@ -140,6 +141,17 @@ def _discrete(surface: _Surface, axes: list[Axis]) -> list[RigidTransform]:
                 if surface.misfit(power) < SAME_SHAPE and not _is_known(power, found, axes):
                     found.append(power)
     return found
+
+
+def _peaks(surface: _Surface, fold: int) -> Iterator[RigidTransform]:
+    """Turns by a part of the circle that roughly fit, the best first, none about an axis close to one before it."""
+    directions = _half_sphere()
+    rough = surface.rough_misfits(2 * np.pi / fold * directions)
+    left = rough < WORTH_REFINING
+    for k in np.argsort(rough):
+        if left[k]:
+            left &= np.abs(directions @ directions[k]) < np.cos(np.radians(SAME_AXIS_DEG))
+            yield surface.about_centre(2 * np.pi / fold * directions[k])
 
 
 def _powers(turn: RigidTransform, fold: int) -> Iterator[RigidTransform]:
