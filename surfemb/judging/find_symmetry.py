@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
@@ -41,10 +42,10 @@ def find_symmetry(mesh: Mesh, seed: int = 0) -> FoundSymmetry:
     surface = _Surface.sample(mesh, seed)
     axes = _continuous(surface)
     turns = _discrete(surface, axes)
-    return FoundSymmetry(
-        Symmetry(tuple(t for t in turns if surface.looks_same(t)), tuple(a for a in axes if _any_turn_looks_same(surface, a))),
-        Symmetry(tuple(turns), tuple(axes)),
-    )
+    plain = [a for a in axes if all(surface.looks_same(a.turned(angle)) for angle in GENERIC_TURNS)]
+    repeats = [] if plain else [power for a in axes for fold in FOLDS for power in _powers(a.turned(2 * np.pi / fold), fold)]
+    exact = _distinct(turn for turn in [*turns, *repeats] if surface.looks_same(turn))
+    return FoundSymmetry(Symmetry(tuple(exact), tuple(plain)), Symmetry(tuple(turns), tuple(axes)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +68,7 @@ class _Surface:
             points, colours[vertex.query(points)[1]], cKDTree(dense[:3000]), cKDTree(dense), colours[vertex.query(dense)[1]], mesh.diameter
         )
 
-    @property
+    @cached_property
     def centre(self) -> Float[ndarray, "3"]:
         return np.asarray(self.dense.data.mean(0))
 
@@ -169,8 +170,12 @@ def _is_known(turn: RigidTransform, found: Sequence[RigidTransform], axes: Seque
     return about_axis or flips_again or any(rotation_error_deg(turn.rotation, other.rotation) < SAME_TURN_DEG for other in found)
 
 
-def _any_turn_looks_same(surface: _Surface, axis: Axis) -> bool:
-    return all(surface.looks_same(axis.turned(a)) for a in GENERIC_TURNS)
+def _distinct(turns: Iterable[RigidTransform]) -> list[RigidTransform]:
+    found: list[RigidTransform] = []
+    for turn in turns:
+        if not _is_known(turn, found, ()):
+            found.append(turn)
+    return found
 
 
 def _half_sphere() -> Float[ndarray, "n 3"]:

@@ -64,6 +64,9 @@ def test_colours_tell_faces_and_sides_apart() -> None:
     assert not can.exact.continuous
     assert len(can.exact.discrete) <= 1  # end for end about the label's middle is left
     assert len(can.shape.continuous) == 1
+    twice = find_symmetry(_mesh(trimesh.creation.cone(0.05, 0.15, sections=64), lambda v: _label_on_one_side(np.abs(v))))
+    (half_turn,) = twice.exact.discrete
+    assert np.trace(half_turn.rotation) == pytest.approx(-1, abs=1e-6), "a label on either side"
 
 
 @pytest.mark.parametrize("mesh", [jug(), mug()], ids=["jug", "mug"])
