@@ -74,7 +74,7 @@ def windows(lumpy: Hull, tmp_path_factory: pytest.TempPathFactory) -> list[Windo
 
 def lump_left(hull: Hull, windows: list[Window], flat_weight: float) -> float:
     """How far the middle of the face stands out over what surrounds it after training, metres."""
-    training = TrainingConfig(steps=300, rays=512, samples=14, refresh_every=50, flat_weight=flat_weight)
+    training = TrainingConfig(steps=250, rays=512, samples=14, refresh_every=50, flat_weight=flat_weight)
     grids = FieldConfig(HashGridConfig(6, 8, 96, 14), HashGridConfig(6, 12, 256, 15), base_cells=64, hidden=32)
     trainer = _trainer(windows, hull, cube_around(hull), replace(SurfaceConfig(), training=training, field=grids))
     for _ in range(training.steps):
