@@ -11,7 +11,6 @@ import numpy as np
 
 from reconstruction.errors import InputError
 from reconstruction.scene import RigidTransform
-from reconstruction.scene.transforms import nearest_rotation
 
 HEADER = ["scene_id", "im_id", "obj_id", "score", "R", "t", "time"]
 
@@ -51,8 +50,7 @@ def read_results(path: Path) -> list[BopEstimate]:
 def _estimate(path: Path, number: int, row: list[str]) -> BopEstimate:
     try:
         scene, image, obj, score, turn, shift, seconds = row
-        rotation = np.array(turn.split(), float).reshape(3, 3)
-        pose = RigidTransform(nearest_rotation(rotation), np.array(shift.split(), float) / 1000)
+        pose = RigidTransform.from_json({"R": np.array(turn.split(), float), "t": np.array(shift.split(), float) / 1000})
         return BopEstimate(int(scene), int(image), int(obj), float(score), pose, float(seconds))
     except ValueError as error:
         raise InputError(f"line {number} of {path.name} can't be read ({error})", try_next="mend or remove it") from error

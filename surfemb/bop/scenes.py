@@ -12,7 +12,6 @@ import numpy as np
 from reconstruction.errors import InputError
 from reconstruction.formats import upright_size
 from reconstruction.scene import Camera, Mesh, RigidTransform
-from reconstruction.scene.transforms import nearest_rotation
 from surfemb.judging.symmetry import Symmetry
 
 
@@ -91,8 +90,7 @@ def _load_image(
 
 
 def _instance(row: dict[str, Any], info: dict[str, Any] | None) -> Instance:
-    rotation = nearest_rotation(np.reshape(row["cam_R_m2c"], (3, 3)).astype(float))
-    pose = RigidTransform(rotation, np.array(row["cam_t_m2c"], float) / 1000)
+    pose = RigidTransform.from_json({"R": row["cam_R_m2c"], "t": np.array(row["cam_t_m2c"], float) / 1000})
     visible = row.get("visib_fract") if info is None else info.get("visib_fract")
     box = None if info is None or "bbox_obj" not in info else info["bbox_obj"]
     corners = None if box is None else (float(box[0]), float(box[1]), float(box[0] + box[2]), float(box[1] + box[3]))

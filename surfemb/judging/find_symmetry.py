@@ -72,9 +72,8 @@ class _Surface:
     def centre(self) -> Float[ndarray, "3"]:
         return np.asarray(self.dense.data.mean(0))
 
-    def about_centre(self, rotvec: Float[ndarray, "3"]) -> RigidTransform:
-        turn = RigidTransform.from_rotvec(rotvec, np.zeros(3))
-        return RigidTransform(turn.rotation, self.centre - turn.apply(self.centre))
+    def about_centre(self, direction: Float[ndarray, "3"], angle: float) -> RigidTransform:
+        return Axis(direction, self.centre).turned(angle)
 
     def misfit(self, turn: RigidTransform) -> float:
         """Of the turned surface to itself, over the diameter."""
@@ -113,15 +112,9 @@ class _Surface:
 
 def _continuous(surface: _Surface) -> list[Axis]:
     """Axes that any turn is borne about; three at right angles for a ball."""
-    directions = _half_sphere()
-    worst = np.max([surface.rough_misfits(angle * directions) for angle in GENERIC_TURNS], axis=0)
-    left = worst < WORTH_REFINING
     found: list[Axis] = []
-    for k in np.argsort(worst):
-        if not left[k]:
-            continue
-        left &= np.abs(directions @ directions[k]) < np.cos(np.radians(SAME_AXIS_DEG))
-        axis = surface.axis_of(surface.refined(surface.about_centre(GENERIC_TURNS[2] * directions[k])))
+    for direction in _peaks(surface, GENERIC_TURNS):
+        axis = surface.axis_of(surface.refined(surface.about_centre(direction, GENERIC_TURNS[2])))
         square = all(abs(axis.direction @ other.direction) < np.sin(np.radians(SAME_AXIS_DEG)) for other in found)
         if square and all(surface.misfit(axis.turned(a)) < SAME_SHAPE for a in GENERIC_TURNS):
             found.append(axis)
@@ -134,25 +127,25 @@ def _discrete(surface: _Surface, axes: list[Axis]) -> list[RigidTransform]:
     if len(axes) > 1:
         return found  # a ball: there is nothing else
     for fold in FOLDS:
-        for turn in _peaks(surface, fold):
+        for direction in _peaks(surface, (2 * np.pi / fold,)):
+            turn = surface.about_centre(direction, 2 * np.pi / fold)
             if _is_known(turn, found, axes):
                 continue
-            turn = surface.refined(turn)
-            for power in _powers(turn, fold):
+            for power in _powers(surface.refined(turn), fold):
                 if surface.misfit(power) < SAME_SHAPE and not _is_known(power, found, axes):
                     found.append(power)
     return found
 
 
-def _peaks(surface: _Surface, fold: int) -> Iterator[RigidTransform]:
-    """Turns by a part of the circle that roughly fit, the best first, none about an axis close to one before it."""
+def _peaks(surface: _Surface, angles: Sequence[float]) -> Iterator[Float[ndarray, "3"]]:
+    """Directions that turns by all of the angles roughly fit about, the best first, none close to one before it."""
     directions = _half_sphere()
-    rough = surface.rough_misfits(2 * np.pi / fold * directions)
-    left = rough < WORTH_REFINING
-    for k in np.argsort(rough):
+    worst = np.max([surface.rough_misfits(angle * directions) for angle in angles], axis=0)
+    left = worst < WORTH_REFINING
+    for k in np.argsort(worst):
         if left[k]:
             left &= np.abs(directions @ directions[k]) < np.cos(np.radians(SAME_AXIS_DEG))
-            yield surface.about_centre(2 * np.pi / fold * directions[k])
+            yield directions[k]
 
 
 def _powers(turn: RigidTransform, fold: int) -> Iterator[RigidTransform]:
