@@ -20,7 +20,7 @@ from reconstruction.generated.board import DISC_BOARD, FAMILY, Board
 from reconstruction.generated.scene import Exposure, LensCamera
 from reconstruction.generated.shading import solid_color
 from reconstruction.generated.shapes import jug
-from reconstruction.generated.studio import OBJECT, UPRIGHT, Shot, Studio, Turn, make_camera
+from reconstruction.generated.studio import OBJECT, UPRIGHT, Shot, Studio, Turn, Visible, make_camera
 from reconstruction.rasterizers.cpu import CpuRasterizer
 from reconstruction.scene import Camera, Lens, Mesh, RigidTransform, View
 from reconstruction.scene.images import read_mask, read_photo, write_depth, write_mask, write_photo
@@ -31,6 +31,7 @@ from reconstruction.stage import Progress, silent
 class CaptureConfig:
     """`photos` on a hand-held path for onboarding, `from_above` of them steep; `held_out` others for testing the poses.
 
+    visible: of the held-out photos in turn, how much of the object's outline nothing hides. depth: a sensor's, for all photos.
     turntable_heights: instead of the walk, a camera on a tripod at so many heights while object and board turn on a disc, by `turn_deg`
     at each; the room stands still. plain: neither object nor room has any texture; only the board has.
     turned_deg: the object turned over about its own x, y and z; setting: another table, walk and light. Both leave the object,
@@ -40,6 +41,7 @@ class CaptureConfig:
     photos: int = 50
     from_above: int = 0
     held_out: int = 24
+    visible: tuple[Visible, ...] = ((0.55, 0.93), (0.55, 1.1), (0.55, 1.1))
     width: int = 720
     height: int = 540
     seed: int = 7
@@ -102,6 +104,11 @@ class GeneratedCapture:
         return self.root / "depth"
 
     @property
+    def held_out_depth_dir(self) -> Path:
+        """Of the held-out photos; only there when the config asked for depth."""
+        return self.root / "heldout_depth"
+
+    @property
     def board_path(self) -> Path:
         return self.root / "board.json"
 
@@ -138,7 +145,7 @@ def render_capture(out: Path, config: CaptureConfig, progress: Progress = silent
 
     obj: in metres, z up, origin at the centre of its box; `jug()` unless given. It shows its own colours, or is painted here.
     """
-    for name in ("photos", "heldout", "truth/masks", *(["depth"] if config.depth else [])):
+    for name in ("photos", "heldout", "truth/masks", *(["depth", "heldout_depth"] if config.depth else [])):
         (out / name).mkdir(parents=True, exist_ok=True)
     mesh = obj or jug()
     studio = config.studio(mesh)
@@ -186,7 +193,8 @@ def _take(job: tuple[bool, int]) -> dict[str, Any]:
     """Renders one shot (held out or not, its index), writes its files, returns its row of truth."""
     held_out, index = job
     studio, camera, out = _darkroom.studio, _darkroom.camera, _darkroom.out
-    shot = studio.held_out(index, camera) if held_out else _darkroom.path[index]
+    visible = _darkroom.config.visible
+    shot = studio.held_out(index, camera, visible[index % len(visible)]) if held_out else _darkroom.path[index]
     rng = np.random.default_rng([_darkroom.config.seed, 4, held_out, index])
     scene = studio.scene(shot.arrangement)
     exposure = scene.expose(camera, shot.cam_from_world, shot.light)
@@ -194,8 +202,8 @@ def _take(job: tuple[bool, int]) -> dict[str, Any]:
     write_photo(folder / f"{shot.name}.jpg", develop(exposure.linear, rng), quality=94)
     mask = scene.thing_seen(camera, shot.cam_from_world) == OBJECT
     write_mask(out / "truth" / "masks" / f"{shot.name}.png", mask)
-    if _darkroom.config.depth and not held_out:
-        write_depth(out / "depth" / f"{shot.name}.png", sensor_depth(exposure, rng))
+    if _darkroom.config.depth:
+        write_depth(out / ("heldout_depth" if held_out else "depth") / f"{shot.name}.png", sensor_depth(exposure, rng))
     alone = CpuRasterizer(studio.obj).render(camera, shot.cam_from_obj).mask
     return {
         "name": shot.name,

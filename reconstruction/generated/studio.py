@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from jaxtyping import Float
@@ -23,6 +23,8 @@ ROOMY_M = 0.25  # objects larger than this are photographed from farther away
 OBJECT = 0  # its place among the scene's things
 UP = np.array([0.0, 0.0, 1.0])
 Turn = tuple[float, float, float]
+Visible = tuple[float, float]  # lowest and highest share of the object's outline that nothing hides
+HALF_HIDDEN = 0.7  # below it what stands in front has to be large
 UPRIGHT: Turn = (0.0, 0.0, 0.0)
 
 
@@ -81,7 +83,8 @@ class Studio:
         painted = make_texture(seed, patch_m=0.030, mark_m=0.017, contrast=0.55, saturation=0.75)
         self.object_texture = plain_texture(0.16) if plain else painted
         self.sheet = self.board.print(seed)
-        self.distractors = [pebble(seed + 1, np.array([0.09, 0.07, 0.065])), box(np.array([0.07, 0.055, 0.085]))]
+        small = [pebble(seed + 1, np.array([0.09, 0.07, 0.065])), box(np.array([0.07, 0.055, 0.085]))]
+        self.distractors = [*small, box(np.ptp(obj.vertices, axis=0) * (0.55, 0.55, 0.85))]  # the last hides half of the object
         self.rest = standing(obj, 0.012, -0.009, 25.0, turned_deg)
         self.farther = max(1.0, obj.diameter / ROOMY_M)
         self._latest: tuple[Arrangement, Scene] | None = None
@@ -149,13 +152,14 @@ class Studio:
                 shots.append(Shot(f"photo_{index:03d}", arrangement, cam_from_room @ room_from_world, light))
         return shots
 
-    def held_out(self, index: int, camera: LensCamera) -> Shot:
-        """Another viewpoint, another light, another table, the object turned and moved; every other shot has no board, in
-        every third the object is partly hidden."""
+    def held_out(self, index: int, camera: LensCamera, visible: Visible = (0.55, 1.1)) -> Shot:
+        """Another viewpoint, another light, another table, the object turned and moved; every other shot has no board.
+
+        The object is in view as a whole. Where `visible` ends below one, something stands between it and the camera.
+        """
         rng = np.random.default_rng([self.seed, 2, index, *self._other_setting])
         coarse = LensCamera.behind(camera.resized(camera.width // 4, camera.height // 4), camera.lens)
-        alone = CpuRasterizer(self.obj)
-        crowded = index % 3 == 0
+        crowded = visible[1] < 1
         while True:
             x, y, yaw = rng.uniform((-0.05, -0.05, 0), (0.05, 0.05, 360))
             rest = standing(self.obj, x, y, yaw, self.turned_deg)
@@ -166,20 +170,41 @@ class Studio:
             light = lamp(rng.uniform(0, 360), rng.uniform(35, 70), rng)
             spots = [(0.24, 0.10), (-0.18, 0.22)]
             if crowded:  # one between the camera and the object, to one side
-                side = azimuth + rng.choice([-1, 1]) * rng.uniform(4, 26)
-                spots[1] = tuple(0.145 * np.array([np.cos(np.radians(side)), np.sin(np.radians(side))]))
+                spots[1] = around(azimuth + rng.choice([-1, 1]) * rng.uniform(4, 26), 0.145)
+            if visible[1] < HALF_HIDDEN:
+                spots = [(0.30, 0.10), (-0.22, 0.26), around(azimuth + rng.uniform(-25, 25), self._before_m)]
             places = tuple(
                 standing(mesh, rest.translation[0] + x, rest.translation[1] + y, rng.uniform(0, 360))
-                for mesh, (x, y) in zip(self.distractors, spots, strict=True)
+                for mesh, (x, y) in zip(self.distractors, spots, strict=False)
             )
             arrangement = Arrangement(rest, places, self.seed + 300 + index, index % 2 == 0)
             shot = Shot(f"test_{index:03d}", arrangement, cam_from_world, light)
-            mask = alone.render(coarse, shot.cam_from_obj).mask
-            if not mask.any() or mask[[0, -1]].any() or mask[:, [0, -1]].any():
+            depth = self._rasterizers[0].render(coarse, shot.cam_from_obj).depth
+            whole = depth > 0
+            if not whole.any() or whole[[0, -1]].any() or whole[:, [0, -1]].any():
                 continue
-            visible = (self.scene(arrangement).thing_seen(coarse, cam_from_world) == OBJECT).sum() / mask.sum()
-            if 0.55 < visible < (0.93 if crowded else 1.1):
+            for rasterizer, place in zip(self._rasterizers[1:], places, strict=False):
+                before = rasterizer.render(coarse, cam_from_world @ place).depth
+                depth[(before > 0) & (before < depth)] = 0
+            if visible[0] < (depth > 0).sum() / whole.sum() < visible[1]:
                 return shot
+
+    @cached_property
+    def _rasterizers(self) -> list[CpuRasterizer]:
+        """Of the object and what can stand before it, each alone: a shot is judged before its scene is built."""
+        return [CpuRasterizer(mesh) for mesh in (self.obj, *self.distractors)]
+
+    @property
+    def _before_m(self) -> float:
+        """So far from the object's middle the large thing before it does not touch it, however both are turned."""
+        widths = [np.linalg.norm(np.ptp(mesh.vertices, axis=0)[:2]) for mesh in (self.obj, self.distractors[-1])]
+        return float(sum(widths) / 2 + 0.01)
+
+
+def around(azimuth_deg: float, distance: float) -> tuple[float, float]:
+    """A place on the table, from the object's."""
+    a = np.radians(azimuth_deg)
+    return float(distance * np.cos(a)), float(distance * np.sin(a))
 
 
 def orbit(target: Float[ndarray, "3"], azimuth_deg: float, elevation_deg: float, distance: float, roll_deg: float) -> RigidTransform:
