@@ -40,6 +40,8 @@ class Raster:
 
 
 class Rasterizer(Protocol):
+    mesh: Mesh
+
     def __init__(self, mesh: Mesh) -> None: ...
 
     def render(self, camera: Camera, cam_from_obj: RigidTransform) -> Raster: ...

@@ -11,7 +11,10 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.optimize import minimize
 
+from reconstruction.errors import InputError
 from surfemb.estimation.scoring import Fit
+
+UNKNOWN_LIKENESS = 0.5  # where there is no print to compare: neither for the pose nor against it
 
 
 @dataclass(frozen=True)
@@ -21,8 +24,8 @@ class Confidence:
     The default was chosen by hand; validation fits one to each object from its held-out photos.
     """
 
-    weights: tuple[float, ...] = (2.0, 2.0, 8.0, 4.0)
-    bias: float = -6.0
+    weights: tuple[float, ...] = (2.0, 2.0, 8.0, 4.0, 6.0)
+    bias: float = -9.0
 
     def score(self, fit: Fit) -> float:
         return float(1 / (1 + np.exp(-(np.dot(self.weights, features(fit)) + self.bias))))
@@ -32,12 +35,17 @@ class Confidence:
 
     @classmethod
     def from_json(cls, doc: dict[str, Any]) -> Confidence:
-        return cls(tuple(float(w) for w in doc["weights"]), float(doc["bias"]))
+        """Raises InputError for weights of another version's features."""
+        weights = tuple(float(w) for w in doc["weights"])
+        if len(weights) != len(cls.weights):
+            raise InputError("the object's score was calibrated by an earlier version", try_next="go on with the onboarding by --resume")
+        return cls(weights, float(doc["bias"]))
 
 
-def features(fit: Fit) -> Float[ndarray, "4"]:
-    """Silhouette overlap, share of the mask inside the silhouette, share of agreeing pixels, gain of the correspondences."""
-    return np.array([fit.iou, fit.inside, fit.agreement, fit.correspondence])
+def features(fit: Fit) -> Float[ndarray, "5"]:
+    """Silhouette overlap, share of the mask inside the silhouette, share of agreeing pixels, gain of the correspondences, likeness."""
+    likeness = UNKNOWN_LIKENESS if fit.likeness is None else fit.likeness
+    return np.array([fit.iou, fit.inside, fit.agreement, fit.correspondence, likeness])
 
 
 def fit_confidence(right: Sequence[Fit], wrong: Sequence[Fit], prior: Confidence = Confidence()) -> Confidence:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.spatial.transform import Rotation
 
 from reconstruction.errors import InputError
 from reconstruction.rasterizers import Rasterizer
 from reconstruction.scene import Camera, RigidTransform
-from surfemb.estimation.refine import increment
+from surfemb.estimation.refine import difference, increment
 
 
 @dataclass(frozen=True)
@@ -135,15 +134,9 @@ def _align(
             residual = (offset * normal).sum(1)
             held = config.image_share * image_information
             hessian = (jacobian * weight[:, None]).T @ jacobian + held
-            gradient = (jacobian * weight[:, None]).T @ residual + held @ _difference(anchor, pose)
+            gradient = (jacobian * weight[:, None]).T @ residual + held @ difference(anchor, pose)
             step = np.linalg.lstsq(hessian + 1e-9 * np.trace(hessian) * np.eye(6), gradient, rcond=None)[0]
             pose = increment(pose, step)
             if np.linalg.norm(step[3:]) < 1e-5 * diameter and np.linalg.norm(step[:3]) < 1e-5:
                 break
     return pose
-
-
-def _difference(target: RigidTransform, pose: RigidTransform) -> Float[ndarray, "6"]:
-    """The increment that takes `pose` to `target`."""
-    turn = Rotation.from_matrix(target.rotation @ pose.rotation.T).as_rotvec()
-    return np.concatenate([turn, target.translation - pose.translation])

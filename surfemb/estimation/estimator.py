@@ -17,6 +17,7 @@ from reconstruction.errors import InputError
 from reconstruction.rasterizers import make_rasterizer
 from reconstruction.scene import Camera, Mesh, RigidTransform
 from reconstruction.workspace import Workspace
+from surfemb.estimation.appearance import AppearanceConfig, align
 from surfemb.estimation.confidence import Confidence
 from surfemb.estimation.correspondences import Evidence, QueryModel, observe, sample_surface
 from surfemb.estimation.depth import DepthConfig, DepthWindow, check_depth, refine_depth
@@ -41,6 +42,7 @@ class EstimatorConfig:
     rasterizer: str = "cpu"
     seed: int = 0
     solve: SolveConfig = field(default_factory=SolveConfig)
+    appearance: AppearanceConfig = field(default_factory=AppearanceConfig)
     depth: DepthConfig = field(default_factory=DepthConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
 
@@ -130,7 +132,7 @@ class PoseEstimator:
             poses = self._search(image, camera, depth, max_instances, clock)
         else:
             solutions = [self._solve(image, camera, box, clock, self.config.passes) for box in boxes]
-            poses = [self._finish(s, camera, depth, clock) for s in solutions if s is not None]
+            poses = [self._finish(s, image, depth, clock) for s in solutions if s is not None]
         poses = [pose for pose in poses if pose.score >= self.config.min_score]
         return Estimates(poses, clock.finish())
 
@@ -142,7 +144,7 @@ class PoseEstimator:
         poses: list[PoseEstimate] = []
         for solution in first[: max(3, 2 * max_instances)]:
             again = self._again(image, camera, solution, clock)
-            poses.append(self._finish(again, camera, depth, clock))
+            poses.append(self._finish(again, image, depth, clock))
         poses.sort(key=lambda p: -p.score)
         kept: list[PoseEstimate] = []
         for pose in poses:
@@ -174,7 +176,10 @@ class PoseEstimator:
         """What the networks say about the crop around a box."""
         return observe(self.model, self.surface, image, [camera.crop_towards(box, self.config.crop_px, self.config.padding)])[0]
 
-    def _finish(self, solution: Solution, camera: Camera, depth: ndarray | None, clock: _Clock) -> PoseEstimate:
+    def _finish(self, solution: Solution, image: ndarray, depth: ndarray | None, clock: _Clock) -> PoseEstimate:
+        camera = solution.evidence.crop.source
+        with clock("appearance"):
+            solution = self._aligned(solution, image)
         pose, fit = solution.cam_from_obj, solution.fit
         if depth is not None:
             with clock("depth"):
@@ -186,6 +191,18 @@ class PoseEstimator:
             return PoseEstimate(pose, 0.0, fit.agreement, (0.0, 0.0, 0.0, 0.0), mask, fit)
         box = (float(columns.min()), float(rows.min()), float(columns.max()), float(rows.max()))
         return PoseEstimate(pose, self.confidence.score(fit), fit.agreement, box, mask, fit)
+
+    def _aligned(self, solution: Solution, image: ndarray) -> Solution:
+        """With the object's print laid over the image's, where the networks don't object."""
+        evidence = solution.evidence
+        tried = align(self.rasterizer, image, evidence, solution.cam_from_obj, solution.information, self.config.appearance)
+        best = solution
+        for aligned in tried:
+            fit = judge(evidence, self.surface, self.rasterizer, aligned.cam_from_obj)
+            found = Solution(aligned.cam_from_obj, replace(fit, likeness=aligned.likeness), aligned.information, evidence)
+            if best.fit.likeness is None or found.fit.with_likeness > best.fit.with_likeness:
+                best = found
+        return best
 
     def _silhouette(self, camera: Camera, cam_from_obj: RigidTransform) -> Bool[ndarray, "h w"]:
         """Of the whole image; rays are cast where the object can be only."""
@@ -205,7 +222,7 @@ class PoseEstimator:
         config, diameter = self.config.depth, self.mesh.diameter
         window = DepthWindow.around(camera, depth, box, config.max_side_px)
         moved = refine_depth(self.rasterizer, window, solution.cam_from_obj, diameter, solution.information, config)
-        fit = judge(solution.evidence, self.surface, self.rasterizer, moved)
+        fit = replace(judge(solution.evidence, self.surface, self.rasterizer, moved), likeness=solution.fit.likeness)
         gain = window.agreement(self.rasterizer, moved, config.tolerance * diameter)
         gain -= window.agreement(self.rasterizer, solution.cam_from_obj, config.tolerance * diameter)
         return (moved, fit) if fit.total + gain > solution.fit.total else (solution.cam_from_obj, solution.fit)

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from numba import njit
 from numpy import ndarray
+from scipy.spatial.transform import Rotation
 
 from reconstruction.rasterizers import Rasterizer
 from reconstruction.scene import RigidTransform
@@ -70,6 +71,12 @@ def increment(pose: RigidTransform, step: Float[ndarray, "6"]) -> RigidTransform
     """Turns the object about its own origin by the rotation vector `step[:3]` (camera axes), then moves it by `step[3:]`."""
     turn = RigidTransform.from_rotvec(step[:3], np.zeros(3))
     return RigidTransform(turn.rotation @ pose.rotation, pose.translation + step[3:])
+
+
+def difference(target: RigidTransform, pose: RigidTransform) -> Float[ndarray, "6"]:
+    """The increment that takes `pose` to `target`."""
+    turn = Rotation.from_matrix(target.rotation @ pose.rotation.T).as_rotvec()
+    return np.concatenate([turn, target.translation - pose.translation])
 
 
 @njit(cache=True)

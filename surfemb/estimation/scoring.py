@@ -17,6 +17,7 @@ OUTLIER = 0.1  # share of pixels that may show anything: bounds what one wrong p
 VISIBLE = 0.75  # chance that a pixel of the silhouette shows the object, not something in front of it
 STRAY = 0.03  # chance that a pixel beside the silhouette is taken for the object
 WEIGHT = 2.5  # of the correspondences against the mask: that of their joint likelihood for an object on a third of the crop
+LIKENESS = 3.0  # of render and image against what the networks say: a well-laid print gains 0.02-0.1 of it
 _CELL = 2  # thinned pixels per cell of the coarse score
 
 
@@ -28,7 +29,8 @@ class Fit:
     correspondence: mean gain over a uniform guess, over ln m (1 is perfect, 0 chance).
     iou: predicted mask against silhouette. inside: share of the predicted mask that the silhouette covers.
     agreement: share of predicted object pixels whose most likely surface point lies within a tenth of the diameter of
-    what the pose puts there. pixels: predicted object pixels, thinned.
+    what the pose puts there. pixels: predicted object pixels, thinned. likeness: of the image and the object drawn at the pose; None
+    where it has no print to compare.
     """
 
     mask: float
@@ -37,10 +39,16 @@ class Fit:
     inside: float
     agreement: float
     pixels: int
+    likeness: float | None = None
 
     @property
     def total(self) -> float:
+        """What the networks say."""
         return self.mask + WEIGHT * self.correspondence
+
+    @property
+    def with_likeness(self) -> float:
+        return self.total + LIKENESS * (self.likeness or 0.0)
 
 
 def coarse_scores(poses: PoseBatch, evidence: Evidence, surface: Surface) -> Float[ndarray, "n"]:

@@ -241,4 +241,4 @@ def run(config: ValidationConfig, context: StageContext) -> Quality:
     return {key: doc[key] for key in ("box", "search", "false_positive_rate", "min_score", "symmetry") if key in doc}
 
 
-VALIDATION: Stage[ValidationConfig] = Stage("validation", 2, ("scale", "surface", "correspondence"), run)
+VALIDATION: Stage[ValidationConfig] = Stage("validation", 3, ("scale", "surface", "correspondence"), run)

@@ -1,0 +1,215 @@
+"""Render and compare: the object's own colours, drawn at the pose, laid over the image by optical flow.
+
+The networks say which surface point a pixel shows to about a pixel of a 128 px crop; the print on an object can be aligned to a
+fraction of one. The networks' own information stays in the equations, for what the flow does not see.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from numba import njit
+from numpy import ndarray
+
+from reconstruction.rasterizers import Rasterizer
+from reconstruction.scene import Crop, RigidTransform
+from surfemb.estimation.correspondences import Evidence
+from surfemb.estimation.refine import difference, increment
+
+
+@dataclass(frozen=True)
+class AppearanceConfig:
+    """px, padding: of the crop that is compared. rounds: of drawing and flow; steps: of Gauss-Newton in each.
+
+    stride: from one pixel used to the next. window: over which brightness and contrast are made equal, pixels. rim: left out along the
+    outline. least_deviation: of the object's own grey levels in a window; plainer places say nothing, and fewer than `least_pixels` others
+    nothing at all. returns_px: how far flow there and back may miss. scale_px: of the robust loss. contrast: grey levels (of a window
+    stretched to a deviation of 40) from which a gradient counts fully. network_share: how much the networks' information counts.
+    """
+
+    px: int = 192
+    padding: float = 1.15
+    rounds: int = 3
+    steps: int = 6
+    stride: int = 3
+    window: int = 13
+    rim: int = 4
+    least_deviation: float = 4.0
+    least_pixels: int = 64
+    returns_px: float = 1.0
+    scale_px: float = 1.0
+    contrast: float = 20.0
+    network_share: float = 0.01
+    least_visible: float = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Render and image at one pose, locally of equal brightness and contrast. points: object coordinates. telling: where both show
+    the object, and the object has any print."""
+
+    crop: Crop
+    drawn: UInt8[ndarray, "h w"]
+    seen: UInt8[ndarray, "h w"]
+    points: Float[ndarray, "h w 3"]
+    telling: Bool[ndarray, "h w"]
+
+    @property
+    def likeness(self) -> float:
+        """Correlation of the two, -1 to 1."""
+        a, b = (picture[self.telling].astype(np.float32) - 128 for picture in (self.drawn, self.seen))
+        return float((a * b).sum() / max(float(np.sqrt((a * a).sum() * (b * b).sum())), 1e-6))
+
+
+@dataclass(frozen=True, eq=False)
+class Aligned:
+    """information: (6, 6) of the pose, the networks' and the print's, in units of the networks', for `increment`."""
+
+    cam_from_obj: RigidTransform
+    likeness: float
+    information: Float[ndarray, "6 6"]
+
+
+def compare(
+    rasterizer: Rasterizer, image: UInt8[ndarray, "h w 3"], evidence: Evidence, cam_from_obj: RigidTransform, config: AppearanceConfig
+) -> Comparison | None:
+    """None where there is nothing to compare: a mesh without colours, a plain or hidden object, a pose that is not before the camera."""
+    mesh, camera = rasterizer.mesh, evidence.crop.source
+    pixels = camera.project(cam_from_obj.apply(mesh.vertices[:: len(mesh.vertices) // 500 + 1]))
+    if mesh.colors is None or not np.isfinite(pixels).all() or np.ptp(pixels, axis=0).min() < 1:
+        return None
+    (x0, y0), (x1, y1) = pixels.min(0), pixels.max(0)
+    crop = camera.crop_towards((x0, y0, x1, y1), config.px, config.padding)
+    raster = rasterizer.render(crop.camera, crop.crop_from_cam @ cam_from_obj)
+    shown = raster.mask & (_visible(evidence, crop) > config.least_visible)
+    printed = raster.interpolate(_luma(mesh.colors)[:, None])[..., 0]
+    photo = cv2.cvtColor(crop.warp(image), cv2.COLOR_RGB2GRAY).astype(np.float32)
+    drawn, deviation = _equalised(printed, shown, config.window)
+    seen, _ = _equalised(photo, shown, config.window)
+    inner = cv2.erode(shown.astype(np.uint8), np.ones((2 * config.rim + 1,) * 2, np.uint8), borderValue=0) > 0
+    telling = inner & (deviation > config.least_deviation)
+    return Comparison(crop, drawn, seen, raster.coordinates(), telling) if telling.sum() >= config.least_pixels else None
+
+
+def align(
+    rasterizer: Rasterizer,
+    image: UInt8[ndarray, "h w 3"],
+    evidence: Evidence,
+    cam_from_obj: RigidTransform,
+    information: Float[ndarray, "6 6"],
+    config: AppearanceConfig,
+) -> list[Aligned]:
+    """The given pose, then, where it can be bettered, the one whose render is most like the image; empty where nothing can be compared.
+
+    information: (6, 6) of the given pose, for `increment`, camera axes.
+    """
+    tried: list[Aligned] = []
+    pose = Aligned(cam_from_obj, 0.0, information)
+    for done in range(config.rounds + 1):
+        comparison = compare(rasterizer, image, evidence, pose.cam_from_obj, config)
+        if comparison is None:
+            break
+        tried.append(replace(pose, likeness=comparison.likeness))
+        if done < config.rounds:
+            pose = _step(comparison, pose, tried[0], config)
+    return [*tried[:1], *sorted(tried[1:], key=lambda a: -a.likeness)[:1]]
+
+
+def _step(comparison: Comparison, now: Aligned, start: Aligned, config: AppearanceConfig) -> Aligned:
+    """Gauss-Newton on the flow from the render to the image, weighted by how well the print fixes it in each direction."""
+    flow, reliable = _flow(comparison, config)
+    rows, columns = np.nonzero(reliable)
+    thin = (rows % config.stride == 0) & (columns % config.stride == 0)
+    rows, columns = rows[thin], columns[thin]
+    if len(rows) < 12:
+        return now
+    targets = np.stack([columns, rows], -1) + flow[rows, columns].astype(float)
+    weights = _structure(comparison.drawn, config.contrast)[rows, columns]
+    points = comparison.points[rows, columns].astype(float)
+    camera, turn = comparison.crop.camera, comparison.crop.crop_from_cam
+    intrinsics = np.array([camera.fx, camera.fy, camera.cx, camera.cy])
+    axes = np.kron(np.eye(2), turn.rotation)
+    held = config.network_share * axes @ start.information @ axes.T
+    anchor, moved, hessian = turn @ start.cam_from_obj, turn @ now.cam_from_obj, held
+    for _ in range(config.steps):
+        gradient, hessian = _normal_equations(moved.rotation, moved.translation, points, targets, weights, intrinsics, config.scale_px)
+        gradient, hessian = gradient + held @ difference(anchor, moved), hessian + held
+        step = np.linalg.solve(hessian + 1e-4 * np.diag(np.diag(hessian)) + 1e-9 * np.trace(hessian) * np.eye(6), gradient)
+        moved = increment(moved, step * min(1.0, 0.2 / max(float(np.linalg.norm(step[:3])), 1e-9)))
+        if np.linalg.norm(step[:3]) < 1e-4:
+            break
+    return Aligned(turn.inverse() @ moved, 0.0, axes.T @ hessian @ axes / config.network_share)
+
+
+def _flow(comparison: Comparison, config: AppearanceConfig) -> tuple[Float[ndarray, "h w 2"], Bool[ndarray, "h w"]]:
+    """DIS flow (Kroeger et al., ECCV 2016) from the render to the image; reliable where the flow back returns."""
+    flow_of = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    flow_of.setFinestScale(0 if config.px <= 256 else 1)
+    there = flow_of.calc(comparison.drawn, comparison.seen, None)
+    back = flow_of.calc(comparison.seen, comparison.drawn, None)
+    height, width = comparison.drawn.shape
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    returned = there + cv2.remap(back, x + there[..., 0], y + there[..., 1], cv2.INTER_LINEAR)
+    return there, comparison.telling & (np.hypot(returned[..., 0], returned[..., 1]) < config.returns_px)
+
+
+def _visible(evidence: Evidence, crop: Crop) -> Float[ndarray, "h w"]:
+    """The networks' mask, seen by another crop of the same camera."""
+    from_evidence = crop.crop_from_cam.rotation @ evidence.crop.crop_from_cam.rotation.T
+    homography = crop.camera.matrix @ from_evidence @ np.linalg.inv(evidence.camera.matrix)
+    return np.asarray(cv2.warpPerspective(evidence.mask, homography, (crop.camera.width, crop.camera.height)))
+
+
+def _luma(colors: UInt8[ndarray, "n 3"]) -> Float[ndarray, "n"]:
+    return (colors @ np.array([0.299, 0.587, 0.114])).astype(np.float32)
+
+
+def _equalised(
+    picture: Float[ndarray, "h w"], within: Bool[ndarray, "h w"], window: int
+) -> tuple[UInt8[ndarray, "h w"], Float[ndarray, "h w"]]:
+    """Mean 128 and deviation about 40 in every window, of the pixels `within` only, 128 elsewhere; and what the deviation was."""
+    weight = within.astype(np.float32)
+    sums = [cv2.blur(p, (window, window)) for p in (weight, picture * weight, picture * picture * weight)]
+    share = np.maximum(sums[0], 1e-3)
+    mean, square = sums[1] / share, sums[2] / share
+    variance = np.maximum(square - mean * mean, 0)
+    equal = 128 + 40 * (picture - mean) / np.sqrt(variance + 20)
+    return np.where(within, equal, 128).clip(0, 255).astype(np.uint8), np.sqrt(variance)
+
+
+def _structure(picture: UInt8[ndarray, "h w"], contrast: float) -> Float[ndarray, "h w 3"]:
+    """xx, xy, yy of the structure tensor, so that its trace stays below one."""
+    dx, dy = (cv2.Sobel(picture, cv2.CV_32F, *order, scale=1 / 8) for order in ((1, 0), (0, 1)))
+    tensor = np.stack([cv2.blur(product, (9, 9)) for product in (dx * dx, dx * dy, dy * dy)], -1) / contrast**2
+    return tensor / (1 + tensor[..., :1] + tensor[..., 2:])
+
+
+@njit(cache=True, fastmath=True)
+def _normal_equations(rotation, translation, points, targets, weights, intrinsics, scale):  # type: ignore[no-untyped-def]
+    """Of the reprojection error with the Geman-McClure loss; each residual is measured by its own 2 x 2 weight."""
+    fx, fy, cx, cy = intrinsics
+    gradient, hessian = np.zeros(6), np.zeros((6, 6))
+    ju, jv = np.zeros(6), np.zeros(6)
+    for k in range(len(points)):
+        arm = rotation @ points[k]
+        x, y, z = arm + translation
+        if z <= 0:
+            continue
+        du, dv = targets[k, 0] - (fx * x / z + cx), targets[k, 1] - (fy * y / z + cy)
+        robust = 1 / (1 + (du * du + dv * dv) / (scale * scale)) ** 2
+        xx, xy, yy = robust * weights[k, 0], robust * weights[k, 1], robust * weights[k, 2]
+        ju[3], ju[5] = fx / z, -fx * x / (z * z)
+        jv[4], jv[5] = fy / z, -fy * y / (z * z)
+        for j in (ju, jv):
+            j[0] = arm[1] * j[5] - arm[2] * j[4]
+            j[1] = arm[2] * j[3] - arm[0] * j[5]
+            j[2] = arm[0] * j[4] - arm[1] * j[3]
+        for a in range(6):
+            left_u, left_v = xx * ju[a] + xy * jv[a], xy * ju[a] + yy * jv[a]
+            gradient[a] += left_u * du + left_v * dv
+            for b in range(6):
+                hessian[a, b] += left_u * ju[b] + left_v * jv[b]
+    return gradient, hessian
