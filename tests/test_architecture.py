@@ -16,7 +16,7 @@ ALLOWED = {
     "workers": {"reconstruction", "surfemb", "workers"},
     "service": {"reconstruction", "workers", "service"},
 }
-ROOMS = ("split", "samples", "learning", "estimation", "judging", "bop")
+ROOMS = ("split", "symmetry", "samples", "learning", "estimation", "judging", "bop")
 """Of surfemb: each knows those before it only."""
 # All that the API may see of the packages that do the work: names and rows, nothing that computes.
 LIGHT = {

@@ -12,7 +12,7 @@ import numpy as np
 from reconstruction.errors import InputError
 from reconstruction.formats import upright_size
 from reconstruction.scene import Camera, Mesh, RigidTransform
-from surfemb.judging.symmetry import Symmetry
+from surfemb.symmetry import Symmetry
 
 
 @dataclass(frozen=True, eq=False)

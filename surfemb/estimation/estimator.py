@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,20 +15,26 @@ from reconstruction.rasterizers import make_rasterizer
 from reconstruction.scene import Camera, Mesh, RigidTransform
 from reconstruction.workspace import Workspace
 from surfemb.estimation.appearance import AppearanceConfig, align
+from surfemb.estimation.clock import Clock
 from surfemb.estimation.confidence import Confidence
 from surfemb.estimation.correspondences import Evidence, QueryModel, observe, sample_surface
 from surfemb.estimation.depth import DepthConfig, DepthWindow, check_depth, refine_depth
-from surfemb.estimation.inputs import Box, as_rgb, check_inputs
+from surfemb.estimation.inputs import Box, as_rgb, check_inputs, touches
 from surfemb.estimation.scoring import Fit
 from surfemb.estimation.search import SearchConfig, find_boxes, overlap
 from surfemb.estimation.solve import Solution, SolveConfig, judge, solve_crop
+from surfemb.symmetry import Symmetry
+
+FACING = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, -1.0], [-1.0, 0.0, 0.0]])
+"""cam_from_obj of an object that stands upright and shows its x axis to the camera."""
 
 
 @dataclass(frozen=True)
 class EstimatorConfig:
     """surface_points: over which the distributions are normalised. padding: crop side over the box's longer side.
 
-    passes: how often the crop is taken anew around the pose found. min_score: answers below it are not given.
+    passes: how often the crop is taken anew around the pose found. min_score: answers below it are not given. solve: of an estimate;
+    follow: of tracking, where the last pose is the only hypothesis.
     """
 
     crop_px: int = 128
@@ -42,6 +45,7 @@ class EstimatorConfig:
     rasterizer: str = "cpu"
     seed: int = 0
     solve: SolveConfig = field(default_factory=SolveConfig)
+    follow: SolveConfig = field(default_factory=lambda: SolveConfig(refined=1, hypotheses=None))
     appearance: AppearanceConfig = field(default_factory=AppearanceConfig)
     depth: DepthConfig = field(default_factory=DepthConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
@@ -73,7 +77,8 @@ class Estimates:
 class PoseEstimator:
     """Holds what is computed once an object: surface points with keys, ray-casting scene, networks.
 
-    metric: whether the mesh is in metres; where it is in arbitrary units, depth can't be used.
+    metric: whether the mesh is in metres; where it is in arbitrary units, depth can't be used. symmetry: of poses that look the same
+    always the same one is answered: the one nearest to `FACING`, or to the last pose.
     """
 
     def __init__(
@@ -83,8 +88,10 @@ class PoseEstimator:
         config: EstimatorConfig = EstimatorConfig(),
         confidence: Confidence = Confidence(),
         metric: bool = True,
+        symmetry: Symmetry = Symmetry(),
     ) -> None:
         self.model, self.mesh, self.config, self.confidence, self.metric = model, mesh, config, confidence, metric
+        self.symmetry = symmetry
         self.surface = sample_surface(mesh, model, config.surface_points, config.seed)
         self.rasterizer = make_rasterizer(mesh, config.rasterizer)
 
@@ -100,11 +107,12 @@ class PoseEstimator:
                     f"{object_dir} has no {path.parent.name}/{path.name}", try_next="onboard the object first, or go on with --resume"
                 )
         model = CorrespondenceModel.load(workspace.model, workspace.weights)
-        confidence = Confidence()
+        confidence, symmetry = Confidence(), Symmetry()
         if workspace.accuracy.exists():
-            confidence = Confidence.from_json(json.loads(workspace.accuracy.read_text())["confidence"])
+            accuracy = json.loads(workspace.accuracy.read_text())
+            confidence, symmetry = Confidence.from_json(accuracy["confidence"]), Symmetry.from_bop(accuracy["symmetry"])
         metric = json.loads(workspace.scale.read_text())["units"] == "m"
-        return cls(model, Mesh.load(workspace.mesh), replace(config, crop_px=model.config.crop_px), confidence, metric)
+        return cls(model, Mesh.load(workspace.mesh), replace(config, crop_px=model.config.crop_px), confidence, metric, symmetry)
 
     def estimate(
         self,
@@ -119,24 +127,52 @@ class PoseEstimator:
         boxes: (x0, y0, x1, y1) pixels, one instance each. depth: metres, 0 = none, registered to the image.
         Raises InputError for an image, camera, box or depth map that can't be right, and for depth where the scale is unknown.
         """
-        clock = _Clock()
-        image = as_rgb(image)
-        check_inputs(image, camera, boxes)
-        if depth is not None and not self.metric:
-            raise InputError(
-                "the object's size in metres is unknown, so depth can't be compared with it",
-                try_next="onboard it with a source of scale (tags, a board, depth or a known length), or estimate without depth",
-            )
-        depth = None if depth is None else check_depth(depth, camera)
+        clock = Clock()
+        image, depth = self._checked(image, camera, boxes, depth)
         if boxes is None:
             poses = self._search(image, camera, depth, max_instances, clock)
         else:
             solutions = [self._solve(image, camera, box, clock, self.config.passes) for box in boxes]
             poses = [self._finish(s, image, depth, clock) for s in solutions if s is not None]
-        poses = [pose for pose in poses if pose.score >= self.config.min_score]
-        return Estimates(poses, clock.finish())
+        return self._answer(poses, FACING, clock)
 
-    def _search(self, image: ndarray, camera: Camera, depth: ndarray | None, max_instances: int, clock: _Clock) -> list[PoseEstimate]:
+    def track(
+        self, image: UInt8[ndarray, "h w *c"], camera: Camera, last: RigidTransform, depth: Float[ndarray, "h w"] | None = None
+    ) -> Estimates:
+        """The pose in the next frame of a video from that in the last one, `cam_from_obj`, in a fraction of the time of `estimate`.
+
+        Nothing else is tried: an empty answer says that the object is lost, or moved by more than about a third of itself. Then
+        `estimate` again. Everything else as there.
+        """
+        clock = Clock()
+        image, depth = self._checked(image, camera, None, depth)
+        box = self._projected_box(camera, last)
+        solution = None
+        if box is not None and touches(box, camera):
+            solution = self._pass(image, camera, box, [last], clock, self.config.follow)
+        poses = [] if solution is None else [self._finish(solution, image, depth, clock)]
+        return self._answer(poses, last.rotation, clock)
+
+    def _checked(
+        self, image: ndarray, camera: Camera, boxes: list[Box] | None, depth: ndarray | None
+    ) -> tuple[UInt8[ndarray, "h w 3"], Float[ndarray, "h w"] | None]:
+        image = as_rgb(image)
+        check_inputs(image, camera, boxes)
+        if depth is None:
+            return image, None
+        if not self.metric:
+            raise InputError(
+                "the object's size in metres is unknown, so depth can't be compared with it",
+                try_next="onboard it with a source of scale (tags, a board, depth or a known length), or estimate without depth",
+            )
+        return image, check_depth(depth, camera)
+
+    def _answer(self, poses: list[PoseEstimate], reference: Float[ndarray, "3 3"], clock: Clock) -> Estimates:
+        """Those that are sure enough, each turned to the one of its equals that is nearest to `reference`."""
+        given = [pose for pose in poses if pose.score >= self.config.min_score]
+        return Estimates([replace(p, cam_from_obj=self.symmetry.nearest(p.cam_from_obj, reference)) for p in given], clock.finish())
+
+    def _search(self, image: ndarray, camera: Camera, depth: ndarray | None, max_instances: int, clock: Clock) -> list[PoseEstimate]:
         with clock("search"):
             boxes = find_boxes(self.model, self.surface, image, camera, self.config.crop_px / self.config.padding, self.config.search)
         first = [s for box in boxes if (s := self._solve(image, camera, box, clock, 1)) is not None]
@@ -152,31 +188,33 @@ class PoseEstimator:
                 kept.append(pose)
         return kept
 
-    def _solve(self, image: ndarray, camera: Camera, box: Box, clock: _Clock, passes: int) -> Solution | None:
+    def _solve(self, image: ndarray, camera: Camera, box: Box, clock: Clock, passes: int) -> Solution | None:
         solution = self._pass(image, camera, box, [], clock)
         for _ in range(passes - 1):
             if solution is not None:
                 solution = self._again(image, camera, solution, clock)
         return solution
 
-    def _again(self, image: ndarray, camera: Camera, solution: Solution, clock: _Clock) -> Solution:
+    def _again(self, image: ndarray, camera: Camera, solution: Solution, clock: Clock) -> Solution:
         """Crops anew around the pose; the pose so far competes, so the answer can't get worse by the score."""
         box = self._projected_box(camera, solution.cam_from_obj)
         if box is None or min(box[2] - box[0], box[3] - box[1]) < 2:
             return solution
         return self._pass(image, camera, box, [solution.cam_from_obj], clock) or solution
 
-    def _pass(self, image: ndarray, camera: Camera, box: Box, known: list[RigidTransform], clock: _Clock) -> Solution | None:
+    def _pass(
+        self, image: ndarray, camera: Camera, box: Box, known: list[RigidTransform], clock: Clock, config: SolveConfig | None = None
+    ) -> Solution | None:
         with clock("network"):
             evidence = self.observe(image, camera, box)
         with clock("pose"):
-            return solve_crop(evidence, self.surface, self.rasterizer, self.config.solve, known, self.config.seed)
+            return solve_crop(evidence, self.surface, self.rasterizer, config or self.config.solve, known, self.config.seed)
 
     def observe(self, image: UInt8[ndarray, "h w 3"], camera: Camera, box: Box) -> Evidence:
         """What the networks say about the crop around a box."""
         return observe(self.model, self.surface, image, [camera.crop_towards(box, self.config.crop_px, self.config.padding)])[0]
 
-    def _finish(self, solution: Solution, image: ndarray, depth: ndarray | None, clock: _Clock) -> PoseEstimate:
+    def _finish(self, solution: Solution, image: ndarray, depth: ndarray | None, clock: Clock) -> PoseEstimate:
         camera = solution.evidence.crop.source
         with clock("appearance"):
             solution = self._aligned(solution, image)
@@ -217,7 +255,7 @@ class PoseEstimator:
     def _with_depth(self, solution: Solution, camera: Camera, depth: ndarray) -> tuple[RigidTransform, Fit]:
         """The refined pose where depth and image together like it better, else the one before."""
         box = self._projected_box(camera, solution.cam_from_obj)
-        if box is None or min(box[2], box[3]) <= 0 or box[0] >= camera.width or box[1] >= camera.height:
+        if box is None or not touches(box, camera):
             return solution.cam_from_obj, solution.fit
         config, diameter = self.config.depth, self.mesh.diameter
         window = DepthWindow.around(camera, depth, box, config.max_side_px)
@@ -233,20 +271,3 @@ class PoseEstimator:
             return None
         (x0, y0), (x1, y1) = pixels.min(0), pixels.max(0)
         return float(x0), float(y0), float(x1), float(y1)
-
-
-class _Clock:
-    """Milliseconds by step."""
-
-    def __init__(self) -> None:
-        self._started = time.perf_counter()
-        self._steps: dict[str, float] = {}
-
-    @contextmanager
-    def __call__(self, step: str) -> Iterator[None]:
-        started = time.perf_counter()
-        yield
-        self._steps[step] = self._steps.get(step, 0.0) + 1e3 * (time.perf_counter() - started)
-
-    def finish(self) -> dict[str, float]:
-        return {k: round(v, 2) for k, v in {**self._steps, "total": 1e3 * (time.perf_counter() - self._started)}.items()}

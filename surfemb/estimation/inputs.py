@@ -40,3 +40,8 @@ def check_inputs(image: ndarray, camera: Camera, boxes: list[Box] | None) -> Non
             raise InputError(f"the box {tuple(box)} lies outside the image", try_next="give pixels of this very image")
         if max(inside_x, inside_y) < 8:
             raise InputError(f"the box {tuple(box)} shows fewer than 8 pixels", try_next="give a larger image or a larger box")
+
+
+def touches(box: Box, camera: Camera) -> bool:
+    """Whether any of the box lies in the image."""
+    return min(box[2], box[3]) > 0 and box[0] < camera.width and box[1] < camera.height

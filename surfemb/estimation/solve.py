@@ -18,10 +18,10 @@ from surfemb.estimation.scoring import Fit, coarse_scores, distinct, fit_pose
 
 @dataclass(frozen=True)
 class SolveConfig:
-    """refined: how many different hypotheses are refined and scored exactly."""
+    """refined: how many different hypotheses are refined and scored exactly. hypotheses: how they are drawn; None for known ones only."""
 
     refined: int = 6
-    hypotheses: HypothesisConfig = field(default_factory=HypothesisConfig)
+    hypotheses: HypothesisConfig | None = field(default_factory=HypothesisConfig)
     refine: RefineConfig = field(default_factory=RefineConfig)
 
 
@@ -41,10 +41,12 @@ def solve_crop(
     """The best-scored pose; `known` poses (`cam_from_obj`) compete as hypotheses. None where there is no hypothesis at all."""
     crop = evidence.crop
     given = PoseBatch.of(crop.crop_from_cam @ pose for pose in known)
-    poses = given.take(plausible(given, surface, crop.camera)) + propose(evidence, surface, config.hypotheses, seed)
+    poses = given.take(plausible(given, surface, crop.camera))
+    if config.hypotheses is not None:
+        poses += propose(evidence, surface, config.hypotheses, seed)
     if not len(poses):
         return None
-    scores = coarse_scores(poses, evidence, surface)
+    scores = coarse_scores(poses, evidence, surface) if len(poses) > config.refined else np.zeros(len(poses))
     best: Solution | None = None
     for i in distinct(poses, scores, config.refined, surface.mesh.diameter):
         solution = _refined(evidence, surface, rasterizer, config, poses[i])

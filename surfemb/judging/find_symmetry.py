@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from reconstruction.scene import Mesh, RigidTransform
 from reconstruction.scene.transforms import fit_similarity, rotation_error_deg
-from surfemb.judging.symmetry import Axis, Symmetry
+from surfemb.symmetry import Axis, Symmetry
 
 FOLDS = (2, 3, 4, 5, 6, 8)
 GENERIC_TURNS = (0.61, 1.37, 2.02, 2.83)  # radians, near no fold: a surface that bears them all bears any

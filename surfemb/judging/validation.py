@@ -25,8 +25,8 @@ from surfemb.estimation.search import overlap
 from surfemb.judging.draw import draw_pose
 from surfemb.judging.find_symmetry import find_symmetry
 from surfemb.judging.metrics import add_error, adds_error, recall
-from surfemb.judging.symmetry import Symmetry
 from surfemb.split import split_views
+from surfemb.symmetry import Symmetry
 
 THRESHOLDS = (0.02, 0.05, 0.10)  # of ADD, shares of the diameter
 AXIS_STEP = 0.03  # of the diameter: turns about an axis are tried so far apart

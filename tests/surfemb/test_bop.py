@@ -20,7 +20,7 @@ from surfemb.bop.pose_errors import ErrorMeter, PoseErrors
 from surfemb.bop.results import BopEstimate, read_results, write_results
 from surfemb.bop.scenes import BopObject, load_models, load_scene
 from surfemb.judging.metrics import mssd_error, vsd_errors
-from surfemb.judging.symmetry import Axis, Symmetry
+from surfemb.symmetry import Axis, Symmetry
 
 CAMERA = Camera(320, 240, 300, 300, 159.5, 119.5)
 AHEAD = RigidTransform.from_rotvec(np.array([2.0, 0.3, 0.1]), np.array([0.02, -0.01, 0.6]))

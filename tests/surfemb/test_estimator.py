@@ -12,12 +12,12 @@ from reconstruction.rasterizers import make_rasterizer
 from reconstruction.scene import Camera, Mesh, RigidTransform, View
 from reconstruction.scene.images import write_mask, write_photo
 from surfemb.estimation.confidence import Confidence, fit_confidence
-from surfemb.estimation.estimator import EstimatorConfig, PoseEstimator
+from surfemb.estimation.estimator import FACING, EstimatorConfig, PoseEstimator
 from surfemb.estimation.scoring import Fit
 from surfemb.judging.draw import draw_pose
 from surfemb.judging.metrics import add_error, recall
-from surfemb.judging.symmetry import Symmetry
 from surfemb.judging.validation import ValidationConfig, measure_accuracy, overlay_sheet, summarise
+from surfemb.symmetry import Symmetry
 
 CAMERA = Camera(480, 360, 500, 500, 240, 180)
 CONFIG = EstimatorConfig(surface_points=1500)
@@ -114,6 +114,32 @@ def test_the_same_question_gets_the_same_answer(mesh: Mesh, estimator: PoseEstim
     first, again = (estimator.estimate(image, CAMERA, [box]).poses[0] for _ in range(2))
     np.testing.assert_array_equal(first.cam_from_obj.matrix, again.cam_from_obj.matrix)
     assert first.score == again.score
+
+
+def test_a_moving_object_is_tracked_and_its_loss_is_said(mesh: Mesh, estimator: PoseEstimator) -> None:
+    image, last, box = picture(mesh, 3)
+    (answer,) = estimator.estimate(image, CAMERA, [box]).poses
+    for step in range(1, 6):
+        truth = RigidTransform.from_rotvec(np.array([0.02, 0.05, 0.01]) * step, np.array([0.008, -0.004, 0.01]) * step) @ last
+        followed = estimator.track(Painted(mesh).picture(CAMERA, truth), CAMERA, answer.cam_from_obj)
+        (answer,) = followed.poses
+        assert add_error(answer.cam_from_obj, truth, mesh.vertices) < 0.03 * mesh.diameter
+    assert estimator.track(np.zeros((360, 480, 3), np.uint8), CAMERA, answer.cam_from_obj).poses == []
+    aside = RigidTransform(last.rotation, last.translation + (1.0, 0, 0))
+    assert estimator.track(image, CAMERA, aside).poses == [], "the last pose lies outside the image"
+
+
+def test_of_poses_that_look_the_same_always_the_same_one_is_answered(mesh: Mesh) -> None:
+    """Half a turn about z is said to be a symmetry: whichever was found, the answer shows its x axis to the camera, or follows."""
+    half = Symmetry((RigidTransform(np.diag([-1.0, -1.0, 1.0])),))
+    estimator = PoseEstimator(Oracle(mesh, 0.3), mesh, CONFIG, symmetry=half)
+    for seed in range(3):
+        image, truth, box = picture(mesh, seed)
+        (answer,) = estimator.estimate(image, CAMERA, [box]).poses
+        towards = [(pose.rotation * FACING).sum() for pose in (answer.cam_from_obj, answer.cam_from_obj @ half.discrete[0])]
+        assert towards[0] >= towards[1]
+        (followed,) = estimator.track(image, CAMERA, truth).poses
+        assert add_error(followed.cam_from_obj, truth, mesh.vertices) < 0.03 * mesh.diameter, "whatever it faces"
 
 
 def test_alpha_is_dropped_and_grey_is_accepted(mesh: Mesh, estimator: PoseEstimator) -> None:

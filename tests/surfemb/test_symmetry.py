@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 import trimesh
 from numpy.testing import assert_allclose
+from scipy.spatial.transform import Rotation
 
 from reconstruction.generated.shapes import jug, mug
 from reconstruction.scene import Mesh, RigidTransform
+from reconstruction.scene.transforms import rotation_error_deg
 from surfemb.judging.find_symmetry import find_symmetry
+from surfemb.symmetry import Axis, Symmetry
 
 TILT = RigidTransform.from_rotvec(np.array([0.4, -0.9, 0.3]), np.array([0.02, 0.01, -0.03]))
 
@@ -74,3 +77,15 @@ def test_a_handle_leaves_no_symmetry(mesh: Mesh) -> None:
     found = find_symmetry(mesh).shape
     assert not found.discrete
     assert not found.continuous
+
+
+def test_the_nearest_of_equal_poses_is_exact_and_the_same_for_all_of_them() -> None:
+    axis = Axis(np.array([0.6, 0.0, 0.8]), np.array([0.01, 0.02, 0.0]))
+    end_for_end = RigidTransform.from_rotvec(np.pi * np.array([0.0, 1.0, 0.0]), np.array([0.02, 0.0, 0.0]))
+    symmetry = Symmetry((end_for_end,), (axis,))
+    reference, pose = Rotation.random(rng=1).as_matrix(), RigidTransform(Rotation.random(rng=2).as_matrix(), np.array([0.1, 0.0, 0.7]))
+    nearest = symmetry.nearest(pose, reference)
+    finely = [rotation_error_deg((pose @ turn).rotation, reference) for turn in symmetry.transforms(0.002)]
+    assert rotation_error_deg(nearest.rotation, reference) == pytest.approx(min(finely), abs=0.01)
+    for equal in (pose @ axis.turned(1.1), pose @ end_for_end, pose @ end_for_end @ axis.turned(-2.3)):
+        assert_allclose(symmetry.nearest(equal, reference).matrix, nearest.matrix, atol=1e-9)

@@ -44,6 +44,14 @@ class Symmetry:
         turns = [[axis.turned(2 * math.pi * k / count) for k in range(count)] for axis in self.continuous] or [[RigidTransform()]]
         return [turn @ single for single, axis in product((RigidTransform(), *self.discrete), turns) for turn in axis]
 
+    def nearest(self, cam_from_obj: RigidTransform, reference: Float[ndarray, "3 3"]) -> RigidTransform:
+        """Of the poses that look the same, the one whose rotation is nearest to `reference`; exact for axes, not in steps."""
+        candidates = []
+        for single in (RigidTransform(), *self.discrete):
+            pose = cam_from_obj @ single
+            candidates += [pose @ axis.turned(_angle_towards(reference.T @ pose.rotation, axis)) for axis in self.continuous] or [pose]
+        return max(candidates, key=lambda pose: float(np.trace(reference.T @ pose.rotation)))
+
     @classmethod
     def from_bop(cls, info: dict[str, Any]) -> Symmetry:
         """From an object's record in models_info.json. Raises InputError where it is malformed."""
@@ -65,3 +73,11 @@ class Symmetry:
             axes = [{"axis": a.direction.tolist(), "offset": (1000 * a.offset).tolist()} for a in self.continuous]
             doc["symmetries_continuous"] = axes
         return doc
+
+
+def _angle_towards(off: Float[ndarray, "3 3"], axis: Axis) -> float:
+    """The turn about `axis` that brings the rotation `off` nearest to none: where trace(off @ turn) is largest (Rodrigues)."""
+    x, y, z = axis.direction
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    along = float(axis.direction @ off @ axis.direction)
+    return math.atan2(float(np.trace(off @ cross)), float(np.trace(off)) - along)
