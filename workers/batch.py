@@ -60,7 +60,7 @@ def estimate_images(estimator: Any, images: list[Path], request: Request) -> Ite
         box = request.box or (request.boxes or {}).get(path.stem)
         frame = load_frame(path, request.intrinsics, request.distortion, [box] if box else None, _depth_of(path, request.depth))
         found = estimator.estimate(frame.image, frame.camera, frame.boxes, frame.depth)
-        result = FrameResult(path, frame, found.poses, found.timing_ms.get("total", 0.0))
+        result = FrameResult(path, frame, [frame.trusted(pose) for pose in found.poses], found.timing_ms.get("total", 0.0))
         if draw:
             draw(result)
         yield result

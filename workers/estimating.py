@@ -69,7 +69,7 @@ def estimate(estimators: Estimators, settings: Settings, question: dict[str, Any
         estimator, versions[object_id] = estimators.get(object_dir)
         timing["load"] = timing.get("load", 0.0) + _ms(loading)
         found = estimator.estimate(frame.image, frame.camera, frame.boxes, frame.depth, question.get("max_instances") or 1)
-        poses += [pose_to_json(object_id, pose) for pose in found.poses]
+        poses += [pose_to_json(object_id, frame.trusted(pose)) for pose in found.poses]
         scales.append(scale_to_json(Workspace(object_dir)))
         for name, value in found.timing_ms.items():
             timing[name] = timing.get(name, 0.0) + value

@@ -33,8 +33,11 @@ def test_a_pose_is_answered(server: Server, ready_object: str) -> None:
 def test_the_focal_length_comes_from_exif_or_a_guess(server: Server, ready_object: str) -> None:
     with_exif = ask(server, photo(1, focal_mm=26), object_ids=[ready_object]).json()
     assert with_exif["K_source"] == "exif"
+    assert with_exif["poses"][0]["score"] == pytest.approx(0.9 * 0.9), "a little less sure than with K"
     assert with_exif["K"][0] == pytest.approx(26 * 80 / 43.27)
-    assert ask(server, object_ids=[ready_object]).json()["K_source"] == "guessed"
+    guessed = ask(server, object_ids=[ready_object]).json()
+    assert guessed["K_source"] == "guessed"
+    assert guessed["poses"][0]["score"] == pytest.approx(0.5 * 0.9)
 
 
 def test_not_found_is_an_empty_list(server: Server) -> None:
