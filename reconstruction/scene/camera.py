@@ -144,20 +144,35 @@ class Crop:
         """Maps source pixels (homogeneous) to crop pixels."""
         return self.camera.matrix @ self.crop_from_cam.rotation @ np.linalg.inv(self.source.matrix)
 
-    def warp(self, image: ndarray, *, nearest: bool = False, border: int = cv2.BORDER_CONSTANT) -> ndarray:
-        """The crop's pixels, sampled from the source image; outside it is zero unless `border` says otherwise.
+    def warp(self, image: ndarray, *, nearest: bool = False) -> ndarray:
+        """The crop's pixels, sampled from the source image; zero outside it.
 
         Smooth images are pre-shrunk by area where the crop is much smaller, so that nothing aliases.
         """
-        homography = self.homography
+        x0, y0, x1, y1 = self._reach()
+        source, part = self.source.cropped(x0, y0, x1 - x0, y1 - y0), image[y0:y1, x0:x1]
         shrink = self.source.fx / self.camera.fx
+        if not part.size:
+            return np.zeros((self.camera.height, self.camera.width, *image.shape[2:]), image.dtype)
         if not nearest and shrink > 1.5:
-            width, height = (max(1, round(n / shrink)) for n in (self.source.width, self.source.height))
-            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-            small = self.source.resized(width, height)
-            homography = self.camera.matrix @ self.crop_from_cam.rotation @ np.linalg.inv(small.matrix)
+            width, height = (max(1, round(n / shrink)) for n in (source.width, source.height))
+            part, source = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA), source.resized(width, height)
+        homography = self.camera.matrix @ self.crop_from_cam.rotation @ np.linalg.inv(source.matrix)
         flags = cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR
-        return cv2.warpPerspective(image, homography, (self.camera.width, self.camera.height), flags=flags, borderMode=border)
+        return cv2.warpPerspective(part, homography, (self.camera.width, self.camera.height), flags=flags)
+
+    def _reach(self) -> tuple[int, int, int, int]:
+        """x0, y0, x1, y1 of the source's pixels that the crop can show: the rest need not be touched."""
+        width, height = self.camera.width, self.camera.height
+        corners = np.array([[x, y] for x in (-0.5, width - 0.5) for y in (-0.5, height - 0.5)])
+        pixels = self.source.project(self.crop_from_cam.inverse().apply(self.camera.unproject(corners, np.ones(4))))
+        if not np.isfinite(pixels).all():  # wider than half the world
+            return 0, 0, self.source.width, self.source.height
+        margin = 2 + 2 * self.source.fx / self.camera.fx
+        low, high = np.floor(pixels.min(0) - margin), np.ceil(pixels.max(0) + margin)
+        size = (self.source.width, self.source.height)
+        (x0, y0), (x1, y1) = (np.clip(corner, 0, size).astype(int) for corner in (low, high))
+        return int(x0), int(y0), int(x1), int(y1)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ fraction of one. The networks' own information stays in the equations, for what 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -15,9 +16,11 @@ from numba import njit
 from numpy import ndarray
 
 from reconstruction.rasterizers import Rasterizer
-from reconstruction.scene import Crop, RigidTransform
+from reconstruction.scene import Crop, Mesh, RigidTransform
 from surfemb.estimation.correspondences import Evidence
 from surfemb.estimation.refine import difference, increment
+
+PATCH = 9  # pixels: over which flow is judged
 
 
 @dataclass(frozen=True)
@@ -26,24 +29,26 @@ class AppearanceConfig:
 
     stride: from one pixel used to the next. window: over which brightness and contrast are made equal, pixels. rim: left out along the
     outline. least_deviation: of the object's own grey levels in a window; plainer places say nothing, and fewer than `least_pixels` others
-    nothing at all. returns_px: how far flow there and back may miss. scale_px: of the robust loss. contrast: grey levels (of a window
+    nothing at all. least_likeness: of a patch and where the flow takes it. scale_px: of the robust loss. contrast: grey levels (of a window
     stretched to a deviation of 40) from which a gradient counts fully. network_share: how much the networks' information counts.
+    still_px: a step shorter than this is the last.
     """
 
     px: int = 192
     padding: float = 1.15
-    rounds: int = 3
+    rounds: int = 2
     steps: int = 6
     stride: int = 3
     window: int = 13
     rim: int = 4
     least_deviation: float = 4.0
     least_pixels: int = 64
-    returns_px: float = 1.0
+    least_likeness: float = 0.7
     scale_px: float = 1.0
     contrast: float = 20.0
     network_share: float = 0.01
     least_visible: float = 0.3
+    still_px: float = 0.03
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,13 +90,13 @@ def compare(
     crop = camera.crop_towards((x0, y0, x1, y1), config.px, config.padding)
     raster = rasterizer.render(crop.camera, crop.crop_from_cam @ cam_from_obj)
     shown = raster.mask & (_visible(evidence, crop) > config.least_visible)
-    printed = raster.interpolate(_luma(mesh.colors)[:, None])[..., 0]
+    drawn_at = raster.interpolate(_with_luma(mesh))
     photo = cv2.cvtColor(crop.warp(image), cv2.COLOR_RGB2GRAY).astype(np.float32)
-    drawn, deviation = _equalised(printed, shown, config.window)
+    drawn, deviation = _equalised(drawn_at[..., 3], shown, config.window)
     seen, _ = _equalised(photo, shown, config.window)
     inner = cv2.erode(shown.astype(np.uint8), np.ones((2 * config.rim + 1,) * 2, np.uint8), borderValue=0) > 0
     telling = inner & (deviation > config.least_deviation)
-    return Comparison(crop, drawn, seen, raster.coordinates(), telling) if telling.sum() >= config.least_pixels else None
+    return Comparison(crop, drawn, seen, drawn_at[..., :3], telling) if telling.sum() >= config.least_pixels else None
 
 
 def align(
@@ -114,8 +119,17 @@ def align(
             break
         tried.append(replace(pose, likeness=comparison.likeness))
         if done < config.rounds:
-            pose = _step(comparison, pose, tried[0], config)
+            before, pose = pose, _step(comparison, pose, tried[0], config)
+            if _moved_px(comparison, before.cam_from_obj, pose.cam_from_obj) < config.still_px:
+                break
     return [*tried[:1], *sorted(tried[1:], key=lambda a: -a.likeness)[:1]]
+
+
+def _moved_px(comparison: Comparison, before: RigidTransform, after: RigidTransform) -> float:
+    """How far the pixels of the object's print moved, root mean square."""
+    points, crop = comparison.points[comparison.telling].astype(float), comparison.crop
+    pixels = [crop.camera.project((crop.crop_from_cam @ pose).apply(points)) for pose in (before, after)]
+    return float(np.sqrt(((pixels[0] - pixels[1]) ** 2).sum(1).mean()))
 
 
 def _step(comparison: Comparison, now: Aligned, start: Aligned, config: AppearanceConfig) -> Aligned:
@@ -145,15 +159,17 @@ def _step(comparison: Comparison, now: Aligned, start: Aligned, config: Appearan
 
 
 def _flow(comparison: Comparison, config: AppearanceConfig) -> tuple[Float[ndarray, "h w 2"], Bool[ndarray, "h w"]]:
-    """DIS flow (Kroeger et al., ECCV 2016) from the render to the image; reliable where the flow back returns."""
-    flow_of = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    flow_of.setFinestScale(0 if config.px <= 256 else 1)
-    there = flow_of.calc(comparison.drawn, comparison.seen, None)
-    back = flow_of.calc(comparison.seen, comparison.drawn, None)
+    """DIS flow (Kroeger et al., ECCV 2016) from the render to the image; reliable where the two are alike once it is taken back."""
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    search.setFinestScale(0)
+    search.setVariationalRefinementIterations(0)  # it smooths over edges of depth, and costs as much as all the rest
+    flow = search.calc(comparison.drawn, comparison.seen, None)
     height, width = comparison.drawn.shape
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    returned = there + cv2.remap(back, x + there[..., 0], y + there[..., 1], cv2.INTER_LINEAR)
-    return there, comparison.telling & (np.hypot(returned[..., 0], returned[..., 1]) < config.returns_px)
+    a = comparison.drawn.astype(np.float32) - 128
+    b = cv2.remap(comparison.seen, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR).astype(np.float32) - 128
+    ab, aa, bb = (cv2.blur(product, (PATCH, PATCH)) for product in (a * b, a * a, b * b))
+    return flow, comparison.telling & (ab > config.least_likeness * np.sqrt(aa * bb + 1e-3))
 
 
 def _visible(evidence: Evidence, crop: Crop) -> Float[ndarray, "h w"]:
@@ -163,8 +179,11 @@ def _visible(evidence: Evidence, crop: Crop) -> Float[ndarray, "h w"]:
     return np.asarray(cv2.warpPerspective(evidence.mask, homography, (crop.camera.width, crop.camera.height)))
 
 
-def _luma(colors: UInt8[ndarray, "n 3"]) -> Float[ndarray, "n"]:
-    return (colors @ np.array([0.299, 0.587, 0.114])).astype(np.float32)
+@lru_cache(maxsize=8)
+def _with_luma(mesh: Mesh) -> Float[ndarray, "n 4"]:
+    """Vertices and how bright each is."""
+    assert mesh.colors is not None, "a mesh without colours is not compared"
+    return np.column_stack([mesh.vertices, mesh.colors @ np.array([0.299, 0.587, 0.114])]).astype(np.float32)
 
 
 def _equalised(
@@ -183,7 +202,7 @@ def _equalised(
 def _structure(picture: UInt8[ndarray, "h w"], contrast: float) -> Float[ndarray, "h w 3"]:
     """xx, xy, yy of the structure tensor, so that its trace stays below one."""
     dx, dy = (cv2.Sobel(picture, cv2.CV_32F, *order, scale=1 / 8) for order in ((1, 0), (0, 1)))
-    tensor = np.stack([cv2.blur(product, (9, 9)) for product in (dx * dx, dx * dy, dy * dy)], -1) / contrast**2
+    tensor = np.stack([cv2.blur(product, (PATCH, PATCH)) for product in (dx * dx, dx * dy, dy * dy)], -1) / contrast**2
     return tensor / (1 + tensor[..., :1] + tensor[..., 2:])
 
 

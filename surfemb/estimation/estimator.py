@@ -20,6 +20,7 @@ from surfemb.estimation.confidence import Confidence
 from surfemb.estimation.correspondences import Evidence, QueryModel, observe, sample_surface
 from surfemb.estimation.depth import DepthConfig, DepthWindow, check_depth, refine_depth
 from surfemb.estimation.inputs import Box, as_rgb, check_inputs, touches
+from surfemb.estimation.pnp import HypothesisConfig
 from surfemb.estimation.scoring import Fit
 from surfemb.estimation.search import SearchConfig, find_boxes, overlap
 from surfemb.estimation.solve import Solution, SolveConfig, judge, solve_crop
@@ -34,7 +35,7 @@ class EstimatorConfig:
     """surface_points: over which the distributions are normalised. padding: crop side over the box's longer side.
 
     passes: how often the crop is taken anew around the pose found. min_score: answers below it are not given. solve: of an estimate;
-    follow: of tracking, where the last pose is the only hypothesis.
+    again: of its further passes, where the pose so far competes; follow: of tracking, where the last pose is the only hypothesis.
     """
 
     crop_px: int = 128
@@ -45,8 +46,10 @@ class EstimatorConfig:
     rasterizer: str = "cpu"
     seed: int = 0
     solve: SolveConfig = field(default_factory=SolveConfig)
+    again: SolveConfig = field(default_factory=lambda: SolveConfig(refined=2, hypotheses=HypothesisConfig(draws=150)))
     follow: SolveConfig = field(default_factory=lambda: SolveConfig(refined=1, hypotheses=None))
     appearance: AppearanceConfig = field(default_factory=AppearanceConfig)
+    follow_appearance: AppearanceConfig = field(default_factory=lambda: AppearanceConfig(px=160, rounds=1))
     depth: DepthConfig = field(default_factory=DepthConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
 
@@ -110,7 +113,7 @@ class PoseEstimator:
         confidence, symmetry = Confidence(), Symmetry()
         if workspace.accuracy.exists():
             accuracy = json.loads(workspace.accuracy.read_text())
-            confidence, symmetry = Confidence.from_json(accuracy["confidence"]), Symmetry.from_bop(accuracy["symmetry"])
+            confidence, symmetry = Confidence.from_json(accuracy["confidence"]), Symmetry.from_bop(accuracy.get("symmetry", {}))
         metric = json.loads(workspace.scale.read_text())["units"] == "m"
         return cls(model, Mesh.load(workspace.mesh), replace(config, crop_px=model.config.crop_px), confidence, metric, symmetry)
 
@@ -133,7 +136,7 @@ class PoseEstimator:
             poses = self._search(image, camera, depth, max_instances, clock)
         else:
             solutions = [self._solve(image, camera, box, clock, self.config.passes) for box in boxes]
-            poses = [self._finish(s, image, depth, clock) for s in solutions if s is not None]
+            poses = [self._finish(s, image, depth, clock, self.config.appearance) for s in solutions if s is not None]
         return self._answer(poses, FACING, clock)
 
     def track(
@@ -150,7 +153,7 @@ class PoseEstimator:
         solution = None
         if box is not None and touches(box, camera):
             solution = self._pass(image, camera, box, [last], clock, self.config.follow)
-        poses = [] if solution is None else [self._finish(solution, image, depth, clock)]
+        poses = [] if solution is None else [self._finish(solution, image, depth, clock, self.config.follow_appearance)]
         return self._answer(poses, last.rotation, clock)
 
     def _checked(
@@ -180,7 +183,7 @@ class PoseEstimator:
         poses: list[PoseEstimate] = []
         for solution in first[: max(3, 2 * max_instances)]:
             again = self._again(image, camera, solution, clock)
-            poses.append(self._finish(again, image, depth, clock))
+            poses.append(self._finish(again, image, depth, clock, self.config.appearance))
         poses.sort(key=lambda p: -p.score)
         kept: list[PoseEstimate] = []
         for pose in poses:
@@ -189,7 +192,7 @@ class PoseEstimator:
         return kept
 
     def _solve(self, image: ndarray, camera: Camera, box: Box, clock: Clock, passes: int) -> Solution | None:
-        solution = self._pass(image, camera, box, [], clock)
+        solution = self._pass(image, camera, box, [], clock, self.config.solve)
         for _ in range(passes - 1):
             if solution is not None:
                 solution = self._again(image, camera, solution, clock)
@@ -200,24 +203,26 @@ class PoseEstimator:
         box = self._projected_box(camera, solution.cam_from_obj)
         if box is None or min(box[2] - box[0], box[3] - box[1]) < 2:
             return solution
-        return self._pass(image, camera, box, [solution.cam_from_obj], clock) or solution
+        return self._pass(image, camera, box, [solution.cam_from_obj], clock, self.config.again) or solution
 
     def _pass(
-        self, image: ndarray, camera: Camera, box: Box, known: list[RigidTransform], clock: Clock, config: SolveConfig | None = None
+        self, image: ndarray, camera: Camera, box: Box, known: list[RigidTransform], clock: Clock, config: SolveConfig
     ) -> Solution | None:
         with clock("network"):
             evidence = self.observe(image, camera, box)
         with clock("pose"):
-            return solve_crop(evidence, self.surface, self.rasterizer, config or self.config.solve, known, self.config.seed)
+            return solve_crop(evidence, self.surface, self.rasterizer, config, known, self.config.seed)
 
     def observe(self, image: UInt8[ndarray, "h w 3"], camera: Camera, box: Box) -> Evidence:
         """What the networks say about the crop around a box."""
         return observe(self.model, self.surface, image, [camera.crop_towards(box, self.config.crop_px, self.config.padding)])[0]
 
-    def _finish(self, solution: Solution, image: ndarray, depth: ndarray | None, clock: Clock) -> PoseEstimate:
+    def _finish(
+        self, solution: Solution, image: ndarray, depth: ndarray | None, clock: Clock, appearance: AppearanceConfig
+    ) -> PoseEstimate:
         camera = solution.evidence.crop.source
         with clock("appearance"):
-            solution = self._aligned(solution, image)
+            solution = self._aligned(solution, image, appearance)
         pose, fit = solution.cam_from_obj, solution.fit
         if depth is not None:
             with clock("depth"):
@@ -230,10 +235,10 @@ class PoseEstimator:
         box = (float(columns.min()), float(rows.min()), float(columns.max()), float(rows.max()))
         return PoseEstimate(pose, self.confidence.score(fit), fit.agreement, box, mask, fit)
 
-    def _aligned(self, solution: Solution, image: ndarray) -> Solution:
+    def _aligned(self, solution: Solution, image: ndarray, config: AppearanceConfig) -> Solution:
         """With the object's print laid over the image's, where the networks don't object."""
         evidence = solution.evidence
-        tried = align(self.rasterizer, image, evidence, solution.cam_from_obj, solution.information, self.config.appearance)
+        tried = align(self.rasterizer, image, evidence, solution.cam_from_obj, solution.information, config)
         best = solution
         for aligned in tried:
             fit = judge(evidence, self.surface, self.rasterizer, aligned.cam_from_obj)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import poselib
 from jaxtyping import Float, Int
+from numba import njit
 from numpy import ndarray
 
 from reconstruction.scene import Camera, RigidTransform
@@ -113,12 +114,25 @@ def draw_correspondences(
     evidence: Evidence, usable: ndarray, config: HypothesisConfig, rng: np.random.Generator
 ) -> tuple[Int[ndarray, "draws 4"], Int[ndarray, "draws 4"]]:
     """Pixels and surface points, drawn with weight mask x probability ** sharpness."""
-    cumulative = np.cumsum(np.exp(np.float32(config.sharpness) * evidence.log_probability[usable]), axis=1)
-    per_pixel = (evidence.weights[usable] * cumulative[:, -1]).astype(float)
+    sharpened = np.exp(np.float32(config.sharpness) * evidence.log_probability[usable])
+    totals = sharpened.sum(1)
+    per_pixel = (evidence.weights[usable] * totals).astype(float)
     drawn = rng.choice(len(usable), (config.draws, 4), p=per_pixel / per_pixel.sum())
-    level = rng.random(drawn.size, dtype=np.float32) * cumulative[drawn.ravel(), -1]
-    point = [np.searchsorted(cumulative[p], v) for p, v in zip(drawn.ravel(), level, strict=True)]
-    return usable[drawn], np.minimum(np.reshape(point, drawn.shape), cumulative.shape[1] - 1)
+    level = rng.random(drawn.size, dtype=np.float32) * totals[drawn.ravel()]
+    return usable[drawn], _point_at(sharpened, drawn.ravel(), level).reshape(drawn.shape)
+
+
+@njit(cache=True)
+def _point_at(weights, rows, levels):  # type: ignore[no-untyped-def]
+    """In each row, the first point up to which the weights sum to more than the level."""
+    found = np.empty(len(rows), np.int64)
+    for k in range(len(rows)):
+        row, point, summed = weights[rows[k]], 0, weights[rows[k], 0]
+        while summed <= levels[k] and point < len(row) - 1:
+            point += 1
+            summed += row[point]
+        found[k] = point
+    return found
 
 
 def plausible(poses: PoseBatch, surface: Surface, camera: Camera) -> ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -25,6 +25,10 @@ class RefineConfig:
     scales_px: tuple[float, ...] = (2.0, 1.0, 0.75)
     steps: int = 5
     pixel_px: float = 0.35
+
+    def rounds(self, first: int, end: int | None) -> RefineConfig:
+        """Only those rounds."""
+        return replace(self, scales_px=self.scales_px[first:end])
 
 
 @dataclass(frozen=True, eq=False)

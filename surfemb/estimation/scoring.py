@@ -18,6 +18,8 @@ VISIBLE = 0.75  # chance that a pixel of the silhouette shows the object, not so
 STRAY = 0.03  # chance that a pixel beside the silhouette is taken for the object
 WEIGHT = 2.5  # of the correspondences against the mask: that of their joint likelihood for an object on a third of the crop
 LIKENESS = 3.0  # of render and image against what the networks say: a well-laid print gains 0.02-0.1 of it
+_ROUGH, _FINE = 250, 1000  # surface points: to see which poses are worth a look, and a few in each cell that the object covers
+_WORTH = 120  # poses
 _CELL = 2  # thinned pixels per cell of the coarse score
 
 
@@ -52,31 +54,45 @@ class Fit:
 
 
 def coarse_scores(poses: PoseBatch, evidence: Evidence, surface: Surface) -> Float[ndarray, "n"]:
-    """SurfEmb's score for many poses at once, surface points splatted into a coarse grid.
+    """SurfEmb's score for many poses at once, surface points splatted into a coarse grid; -inf for those not worth a second look.
 
     Mask log-likelihood / ln 2 + mean log-probability / ln m (Haugaard and Buch, CVPR 2022, section 3.3), with a share of
     outliers mixed into the probabilities so that an occluder costs a bounded amount. The mean is taken over the
     predicted object, not over the pose's silhouette: else a pose too far away, hence small, would leave the hard
     pixels along the contour out.
     """
-    gain = _gain_table(evidence, surface)
+    every = max(1, len(surface.points) // _FINE)
+    gain = _gain_table(evidence, surface, every)
+    if len(poses) <= _WORTH:
+        return _splat(poses, evidence, surface, gain, every, 1)
+    rough = _splat(poses, evidence, surface, gain, every, max(1, _FINE // _ROUGH))
+    worth = np.argpartition(-rough, _WORTH)[:_WORTH]
+    scores = np.full(len(poses), -np.inf)
+    scores[worth] = _splat(poses.take(worth), evidence, surface, gain, every, 1)
+    return scores
+
+
+def _splat(
+    poses: PoseBatch, evidence: Evidence, surface: Surface, gain: Float[ndarray, "gh gw k"], every: int, thinner: int
+) -> Float[ndarray, "n"]:
+    """gain: of each `every`-th surface point. thinner: one of so many of those is used."""
     mask = evidence.mask.reshape(gain.shape[0], _CELL, gain.shape[1], _CELL)
     inside, outside = mask_log_likelihoods(mask.max((1, 3)))  # the largest, since a splat covers a cell that it only touches
     share = mask.mean((1, 3))
     camera = evidence.camera
-    intrinsics = np.array([camera.fx, camera.fy, camera.cx, camera.cy])
     return _splat_scores(
         poses.rotations,
         poses.translations,
-        surface.points,
-        surface.normals,
-        intrinsics,
+        surface.points[::every],
+        surface.normals[::every],
+        np.array([camera.fx, camera.fy, camera.cx, camera.cy]),
         gain,
         (inside - outside) / outside.size,
         float(outside.mean()),
         share / max(float(share.sum()), 1e-9),
         float(np.log(OUTLIER) / np.log(len(surface.points))),
         WEIGHT,
+        thinner,
     )
 
 
@@ -90,12 +106,13 @@ def mask_log_likelihoods(mask: Float[ndarray, "h w"]) -> tuple[Float[ndarray, "h
     return inside, outside
 
 
-def _gain_table(evidence: Evidence, surface: Surface) -> Float[ndarray, "gh gw m"]:
-    """Per cell and surface point: how much more likely than a uniform guess, at the best of the cell's pixels."""
+def _gain_table(evidence: Evidence, surface: Surface, every: int) -> Float[ndarray, "gh gw k"]:
+    """Per cell and each `every`-th surface point: how much more likely than a uniform guess, at the best of the cell's pixels."""
     height, width = evidence.mask.shape
     count = len(surface.points)
-    probability = np.zeros((height // _CELL, width // _CELL, count), np.float32)
-    _keep_largest(probability, evidence.rows // _CELL, evidence.columns // _CELL, evidence.log_probability, evidence.weights)
+    probability = np.zeros((height // _CELL, width // _CELL, -(-count // every)), np.float32)
+    log_probability = np.ascontiguousarray(evidence.log_probability[:, ::every])
+    _keep_largest(probability, evidence.rows // _CELL, evidence.columns // _CELL, log_probability, evidence.weights)
     return np.log((1 - OUTLIER) * count * probability + OUTLIER) / np.float32(np.log(count))
 
 
@@ -108,7 +125,7 @@ def _keep_largest(table, rows, columns, log_probability, mask):  # type: ignore[
 
 
 @njit(cache=True, fastmath=True)
-def _splat_scores(rotations, translations, points, normals, intrinsics, gain, covered, uncovered, share, floor, weight):  # type: ignore[no-untyped-def]
+def _splat_scores(rotations, translations, points, normals, intrinsics, gain, covered, uncovered, share, floor, weight, thinner):  # type: ignore[no-untyped-def]
     height, width = covered.shape
     out = np.empty(len(rotations))
     touched = np.full((height, width), -1, np.int32)
@@ -117,7 +134,7 @@ def _splat_scores(rotations, translations, points, normals, intrinsics, gain, co
     for n in range(len(rotations)):
         r, t = rotations[n], translations[n]
         score = uncovered + weight * floor
-        for i in range(len(points)):
+        for i in range(0, len(points), thinner):
             p, q = points[i], normals[i]
             x = r[0, 0] * p[0] + r[0, 1] * p[1] + r[0, 2] * p[2] + t[0]
             y = r[1, 0] * p[0] + r[1, 1] * p[1] + r[1, 2] * p[2] + t[1]

@@ -12,15 +12,19 @@ from reconstruction.rasterizers import Rasterizer
 from reconstruction.scene import RigidTransform
 from surfemb.estimation.correspondences import Evidence, Surface
 from surfemb.estimation.pnp import HypothesisConfig, PoseBatch, plausible, propose
-from surfemb.estimation.refine import RefineConfig, refine_pose
+from surfemb.estimation.refine import RefineConfig, Refined, refine_pose
 from surfemb.estimation.scoring import Fit, coarse_scores, distinct, fit_pose
 
 
 @dataclass(frozen=True)
 class SolveConfig:
-    """refined: how many different hypotheses are refined and scored exactly. hypotheses: how they are drawn; None for known ones only."""
+    """refined: how many different hypotheses are refined and scored exactly; `finalists` of them to the end.
+
+    hypotheses: how they are drawn; None for known ones only.
+    """
 
     refined: int = 6
+    finalists: int = 2
     hypotheses: HypothesisConfig | None = field(default_factory=HypothesisConfig)
     refine: RefineConfig = field(default_factory=RefineConfig)
 
@@ -41,32 +45,28 @@ def solve_crop(
     """The best-scored pose; `known` poses (`cam_from_obj`) compete as hypotheses. None where there is no hypothesis at all."""
     crop = evidence.crop
     given = PoseBatch.of(crop.crop_from_cam @ pose for pose in known)
-    poses = given.take(plausible(given, surface, crop.camera))
+    given = poses = given.take(plausible(given, surface, crop.camera))
     if config.hypotheses is not None:
         poses += propose(evidence, surface, config.hypotheses, seed)
     if not len(poses):
         return None
     scores = coarse_scores(poses, evidence, surface) if len(poses) > config.refined else np.zeros(len(poses))
-    best: Solution | None = None
-    for i in distinct(poses, scores, config.refined, surface.mesh.diameter):
-        solution = _refined(evidence, surface, rasterizer, config, poses[i])
-        if best is None or solution.fit.total > best.fit.total:
-            best = solution
-    return best
+
+    def scored(refined: Refined) -> tuple[Fit, Refined]:
+        return fit_pose(rasterizer.render(evidence.camera, refined.crop_from_obj), evidence, surface), refined
+
+    first, last = config.refine.rounds(0, 1), config.refine.rounds(1, None)
+    starts = [poses[i] for i in distinct(poses, scores, config.refined, surface.mesh.diameter)]
+    found = [scored(refine_pose(rasterizer, evidence, surface, start, first)) for start in starts]
+    best = sorted(found, key=lambda pair: -pair[0].total)[: config.finalists]
+    found += [scored(refine_pose(rasterizer, evidence, surface, refined.crop_from_obj, last)) for _, refined in best]
+    found += [scored(Refined(given[i], best[0][1].information)) for i in range(len(given))]  # so that nothing gets worse
+    fit, refined = max(found, key=lambda pair: pair[0].total)
+    cam_from_crop = crop.crop_from_cam.inverse()
+    axes = np.kron(np.eye(2), cam_from_crop.rotation)
+    return Solution(cam_from_crop @ refined.crop_from_obj, fit, axes @ refined.information @ axes.T, evidence)
 
 
 def judge(evidence: Evidence, surface: Surface, rasterizer: Rasterizer, cam_from_obj: RigidTransform) -> Fit:
     crop = evidence.crop
     return fit_pose(rasterizer.render(evidence.camera, crop.crop_from_cam @ cam_from_obj), evidence, surface)
-
-
-def _refined(evidence: Evidence, surface: Surface, rasterizer: Rasterizer, config: SolveConfig, crop_from_obj: RigidTransform) -> Solution:
-    refined = refine_pose(rasterizer, evidence, surface, crop_from_obj, config.refine)
-    cam_from_crop = evidence.crop.crop_from_cam.inverse()
-    cam_from_obj = cam_from_crop @ refined.crop_from_obj
-    fit = judge(evidence, surface, rasterizer, cam_from_obj)
-    before = cam_from_crop @ crop_from_obj
-    if (fit_before := judge(evidence, surface, rasterizer, before)).total > fit.total:
-        cam_from_obj, fit = before, fit_before
-    axes = np.kron(np.eye(2), cam_from_crop.rotation)
-    return Solution(cam_from_obj, fit, axes @ refined.information @ axes.T, evidence)
