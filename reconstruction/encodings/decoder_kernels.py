@@ -24,7 +24,7 @@ def _place(points: ndarray, cells: ndarray, offsets: ndarray, level: int, e: nda
     side, first, dense, sx, sy, sz, mask = _level(cells, offsets, level)
     offset = np.uint32(first)
     if dense:
-        for n in range(points.shape[1]):
+        for n in range(BLOCK):
             x, inside[0, n] = _cell(points[0, n], side)
             y, inside[1, n] = _cell(points[1, n], side)
             z, inside[2, n] = _cell(points[2, n], side)
@@ -33,7 +33,7 @@ def _place(points: ndarray, cells: ndarray, offsets: ndarray, level: int, e: nda
             e[0, n], e[1, n], e[2, n], e[3, n] = near, np.uint32(near + sz), np.uint32(near + sy), np.uint32(near + sy + sz)
             e[4, n], e[5, n], e[6, n], e[7, n] = far, np.uint32(far + sz), np.uint32(far + sy), np.uint32(far + sy + sz)
     else:
-        for n in range(points.shape[1]):
+        for n in range(BLOCK):
             x, inside[0, n] = _cell(points[0, n], side)
             y, inside[1, n] = _cell(points[1, n], side)
             z, inside[2, n] = _cell(points[2, n], side)
@@ -47,7 +47,7 @@ def _place(points: ndarray, cells: ndarray, offsets: ndarray, level: int, e: nda
 @numba.njit(fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
 def _blend(table: ndarray, e: ndarray, inside: ndarray, out: ndarray) -> None:
     """Both features between their eight entries."""
-    for n in range(out.shape[1]):
+    for n in range(BLOCK):
         x, y, z = inside[0, n], inside[1, n], inside[2, n]
         for k in range(2):
             a, b, c, d = table[e[0, n], k], table[e[2, n], k], table[e[4, n], k], table[e[6, n], k]
@@ -63,7 +63,7 @@ def _blend(table: ndarray, e: ndarray, inside: ndarray, out: ndarray) -> None:
 @numba.njit(fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
 def _blend_slopes(table: ndarray, e: ndarray, inside: ndarray, scale: Any, out: ndarray, slopes: ndarray) -> None:
     """The same, and their slopes along the three axes, which are the first of `slopes`."""
-    for n in range(out.shape[1]):
+    for n in range(BLOCK):
         x, y, z = inside[0, n], inside[1, n], inside[2, n]
         for k in range(2):
             v00, v01, v10, v11 = table[e[0, n], k], table[e[2, n], k], table[e[4, n], k], table[e[6, n], k]
@@ -74,7 +74,7 @@ def _blend_slopes(table: ndarray, e: ndarray, inside: ndarray, scale: Any, out: 
             b0, b1 = c00 + y * e0, c10 + y * e1
             g0, g1 = d00 + y * (d01 - d00), d10 + y * (d11 - d10)
             out[k, n] = b0 + x * (b1 - b0)
-            slopes[0, k, n], slopes[1, k, n], slopes[2, k, n] = (
+            slopes[k, 0, n], slopes[k, 1, n], slopes[k, 2, n] = (
                 (b1 - b0) * scale,
                 (e0 + x * (e1 - e0)) * scale,
                 (g0 + x * (g1 - g0)) * scale,
@@ -94,36 +94,31 @@ def decode(
     cells, offsets, active = grid
     value, slope = results
     x, jacobian, b, on = kept
-    slopes = slope.shape[1] > 0
+    slopes = len(slope) > 0
     for task in numba.prange((len(on) + TASK - 1) // TASK):
         corners, inside = np.empty((8, BLOCK), np.uint32), np.empty((3, BLOCK), np.float32)
         z = np.empty(on.shape[1:], np.float32)
         blocks = range(task * TASK, min((task + 1) * TASK, len(on)))
         for level in range(active):
             for k in blocks:
-                near = points[:, k * BLOCK : (k + 1) * BLOCK]
-                _place(near, cells, offsets, level, corners, inside)
-                out = x[k, 2 * level : 2 * level + 2, : near.shape[1]]
+                _place(points[k], cells, offsets, level, corners, inside)
+                rows = slice(2 * level, 2 * level + 2)
                 if slopes:
-                    _blend_slopes(table, corners, inside, np.float32(cells[level]), out, jacobian[k, :, 2 * level : 2 * level + 2])
+                    _blend_slopes(table, corners, inside, np.float32(cells[level]), x[k, rows], jacobian[k, rows])
                 else:
-                    _blend(table, corners, inside, out)
+                    _blend(table, corners, inside, x[k, rows])
         for k in blocks:
-            span = slice(k * BLOCK, (k + 1) * BLOCK)
-            _network(points[:, span], layers[0], layers[1], x[k], z, on[k], b[k])
-            _read(x[k], b[k], value[span])
+            _network(points[k], layers[0], layers[1], x[k], z, on[k], b[k])
+            _read(x[k], b[k], value[k])
             if slopes:
-                _read_slope(jacobian[k], b[k], slope[:, span])
+                _read_slope(jacobian[k], b[k], slope[k])
 
 
 @numba.njit(fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
 def _network(points: ndarray, layer: ndarray, scaled: ndarray, x: ndarray, z: ndarray, on: ndarray, b: ndarray) -> None:
     """Which units are on, and the value's derivative by the inputs x, to which the point and a one are added."""
-    count = points.shape[1]
-    for k in range(3):
-        x[len(x) - 4 + k, :count] = points[k] - _HALF
+    x[len(x) - 4 : len(x) - 1] = points - _HALF
     x[len(x) - 1] = _ONE
-    x[:, count:] = _ZERO
     np.dot(layer, x, z)
     for j in range(len(z)):
         for n in range(BLOCK):
@@ -136,18 +131,17 @@ def _network(points: ndarray, layer: ndarray, scaled: ndarray, x: ndarray, z: nd
 def _read(x: ndarray, b: ndarray, value: ndarray) -> None:
     value[:] = _ZERO
     for i in range(len(x)):
-        for n in range(len(value)):
+        for n in range(BLOCK):
             value[n] += b[i, n] * x[i, n]
 
 
 @numba.njit(fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
 def _read_slope(jacobian: ndarray, b: ndarray, slope: ndarray) -> None:
     for k in range(3):
-        for n in range(slope.shape[1]):
-            slope[k, n] = b[len(b) - 4 + k, n]
-        for i in range(jacobian.shape[1]):
-            for n in range(slope.shape[1]):
-                slope[k, n] += b[i, n] * jacobian[k, i, n]
+        slope[k] = b[len(b) - 4 + k]
+        for i in range(len(jacobian)):
+            for n in range(BLOCK):
+                slope[k, n] += b[i, n] * jacobian[i, k, n]
 
 
 @numba.njit(parallel=True, fastmath=True, cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -157,23 +151,24 @@ def scatter_decoded(points: ndarray, grid: tuple[ndarray, ndarray, int], b: ndar
     for level in numba.prange(active):  # a task owns a level's entries: no races, and the same sums every time
         side, offset, dense, sx, sy, sz, mask = _level(cells, offsets, level)
         scale = np.float32(side)
-        for n in range(points.shape[1]):
-            x, fx = _cell(points[0, n], side)
-            y, fy = _cell(points[1, n], side)
-            z, fz = _cell(points[2, n], side)
-            xs, ys, zs = _sides(x, sx), _sides(y, sy), _sides(z, sz)
-            b0, b1 = b[n // BLOCK, 2 * level, n % BLOCK], b[n // BLOCK, 2 * level + 1, n % BLOCK]
-            hx, hy, hz = h[0, n] * scale, h[1, n] * scale, h[2, n] * scale
-            for j in range(2):
-                wy, dy = (fy, hy) if j else (_ONE - fy, -hy)
-                for k in range(2):
-                    wz, dz = (fz, hz) if k else (_ONE - fz, -hz)
-                    along, turn = wy * (g[n] * wz + dz) + dy * wz, hx * wy * wz
-                    for i in range(2):
-                        weight = fx * along + turn if i else (_ONE - fx) * along - turn
-                        entry = _entry(offset, dense, xs[i], ys[j], zs[k], mask)
-                        grad[entry, 0] += weight * b0
-                        grad[entry, 1] += weight * b1
+        for block in range(len(points)):
+            for n in range(BLOCK):
+                x, fx = _cell(points[block, 0, n], side)
+                y, fy = _cell(points[block, 1, n], side)
+                z, fz = _cell(points[block, 2, n], side)
+                xs, ys, zs = _sides(x, sx), _sides(y, sy), _sides(z, sz)
+                b0, b1 = b[block, 2 * level, n], b[block, 2 * level + 1, n]
+                hx, hy, hz = h[block, 0, n] * scale, h[block, 1, n] * scale, h[block, 2, n] * scale
+                for j in range(2):
+                    wy, dy = (fy, hy) if j else (_ONE - fy, -hy)
+                    for k in range(2):
+                        wz, dz = (fz, hz) if k else (_ONE - fz, -hz)
+                        along, turn = wy * (g[block, n] * wz + dz) + dy * wz, hx * wy * wz
+                        for i in range(2):
+                            weight = fx * along + turn if i else (_ONE - fx) * along - turn
+                            entry = _entry(offset, dense, xs[i], ys[j], zs[k], mask)
+                            grad[entry, 0] += weight * b0
+                            grad[entry, 1] += weight * b1
 
 
 @numba.njit(parallel=True, fastmath=True, cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -185,8 +180,7 @@ def sum_products(x: ndarray, jacobian: ndarray, on: ndarray, g: ndarray, h: ndar
         product = np.empty(sums.shape[1:], np.float32)
         sums[task] = _ZERO
         for k in range(task * TASK, min((task + 1) * TASK, blocks)):
-            span = slice(k * BLOCK, (k + 1) * BLOCK)
-            _cotangent(x[k], jacobian[k : k + 1], g[span], h[:, span], y)
+            _cotangent(x[k], jacobian[k : k + 1], g[k], h[k], y)
             lit = on[k]
             for j in range(len(m)):
                 for n in range(BLOCK):
@@ -197,15 +191,11 @@ def sum_products(x: ndarray, jacobian: ndarray, on: ndarray, g: ndarray, h: ndar
 
 @numba.njit(fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
 def _cotangent(x: ndarray, jacobian: ndarray, g: ndarray, h: ndarray, y: ndarray) -> None:
-    count, width = len(g), len(x)
-    y[:, count:] = _ZERO
-    for i in range(width):
-        for n in range(count):
+    for i in range(len(x)):
+        for n in range(BLOCK):
             y[i, n] = g[n] * x[i, n]
     for slopes in jacobian:  # one block's, or none
-        for i in range(slopes.shape[1]):
-            for n in range(count):
-                y[i, n] += h[0, n] * slopes[0, i, n] + h[1, n] * slopes[1, i, n] + h[2, n] * slopes[2, i, n]
-        for k in range(3):
-            for n in range(count):
-                y[width - 4 + k, n] += h[k, n]
+        for i in range(len(slopes)):
+            for n in range(BLOCK):
+                y[i, n] += h[0, n] * slopes[i, 0, n] + h[1, n] * slopes[i, 1, n] + h[2, n] * slopes[i, 2, n]
+        y[len(x) - 4 : len(x) - 1] += h

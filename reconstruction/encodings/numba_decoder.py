@@ -29,40 +29,50 @@ def decode_points(
     seen = 3 + FEATURES * grid[2]  # locked levels are left out
     layer = torch.cat([hidden.weight[:, 3:seen], hidden.weight[:, :3], hidden.bias[:, None]], 1)
     value, slope = _Decode.apply(points, table, layer, out.weight[0], grid, slopes)  # type: ignore[no-untyped-call]
-    return value + out.bias, slope.T
+    return value + out.bias, slope
 
 
 class _Decode(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, points: Tensor, table: Tensor, layer: Tensor, out: Tensor, grid: Grid, slopes: bool
-    ) -> tuple[Float[Tensor, "n"], Float[Tensor, "3 n"]]:
-        columns, weights = np.ascontiguousarray(points.detach().T.numpy()), layer.detach().numpy()
-        count, blocks, (units, width) = len(points), -(-len(points) // BLOCK), layer.shape
-        results = np.empty(count, np.float32), np.empty((3, count if slopes else 0), np.float32)
+    ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n 3"]]:
+        places, weights = _in_blocks(points.detach()), layer.detach().numpy()
+        (blocks, _, _), (units, width) = places.shape, layer.shape
+        slope = np.empty((blocks if slopes else 0, 3, BLOCK), np.float32)
+        value = np.empty((blocks, BLOCK), np.float32)
         x, b = (np.empty((blocks, width, BLOCK), np.float32) for _ in range(2))
-        jacobian = np.empty((blocks if slopes else 0, 3, FEATURES * grid[2], BLOCK), np.float32)
+        jacobian = np.empty((len(slope), FEATURES * grid[2], 3, BLOCK), np.float32)
         on = np.empty((blocks, units, BLOCK), np.bool_)
-        decode(columns, table.detach().numpy(), grid, (weights, weights * out.detach().numpy()[:, None]), results, (x, jacobian, b, on))
-        ctx.points, ctx.grid, ctx.shape, ctx.weights, ctx.out, ctx.kept = (
-            columns,
+        layers = weights, weights * out.detach().numpy()[:, None]
+        decode(places, table.detach().numpy(), grid, layers, (value, slope), (x, jacobian, b, on))
+        ctx.places, ctx.grid, ctx.shape, ctx.weights, ctx.out, ctx.kept = (
+            places,
             grid,
             table.shape,
             weights,
             out.detach(),
             (x, jacobian, b, on),
         )
-        return torch.from_numpy(results[0]), torch.from_numpy(results[1])
+        count = len(points)
+        return torch.from_numpy(value.reshape(-1)[:count]), torch.from_numpy(slope.transpose(0, 2, 1).reshape(-1, 3)[:count])
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, by_value: Tensor, by_slope: Tensor) -> tuple[None, Tensor, Tensor, Tensor, None, None]:
         x, jacobian, b, on = ctx.kept
-        g = by_value.contiguous().numpy()
-        h = by_slope.contiguous().numpy() if len(jacobian) else np.zeros_like(ctx.points)
+        g = _in_blocks(by_value[:, None])[:, 0]
+        h = _in_blocks(by_slope) if len(jacobian) else np.zeros_like(ctx.places)
         grad = np.zeros(ctx.shape, np.float32)
-        scatter_decoded(ctx.points, ctx.grid, b, g, h, grad)
+        scatter_decoded(ctx.places, ctx.grid, b, g, h, grad)
         sums = np.empty((-(-len(on) // TASK), *ctx.weights.shape), np.float32)
         sum_products(x, jacobian, on, g, h, sums)
         total = torch.from_numpy(sums.sum(0))
         return None, torch.from_numpy(grad), total * ctx.out[:, None], (total * torch.from_numpy(ctx.weights)).sum(1), None, None
+
+
+def _in_blocks(rows: Float[Tensor, "n k"]) -> Float[ndarray, "blocks k block"]:
+    """Blocks of columns, the last one filled up with zeros: a point that nothing depends on."""
+    blocks = -(-len(rows) // BLOCK)
+    filled = torch.nn.functional.pad(rows, (0, 0, 0, blocks * BLOCK - len(rows)))
+    return filled.reshape(blocks, BLOCK, -1).transpose(1, 2).contiguous().numpy()
