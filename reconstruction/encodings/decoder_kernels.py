@@ -1,6 +1,7 @@
 """The compiled loops of a hash grid with a network of one layer on it.
 
-Rows are features, columns points, so that loops over the points of a block compile to vector code.
+Rows are features, columns points, so that loops over the points of a block compile to vector code. numba keeps compiled code until its
+own file changes: after a change of `grid_kernels` touch this one. The names are those of `numba_decoder`'s equations.
 """
 
 from __future__ import annotations

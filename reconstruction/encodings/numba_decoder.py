@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy import ndarray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn import functional
 
 from reconstruction.encodings import FEATURES
 from reconstruction.encodings.decoder_kernels import BLOCK, TASK, decode, scatter_decoded, sum_products
@@ -23,7 +24,7 @@ Grid = tuple[ndarray, ndarray, int]  # cells, offsets, active levels
 
 
 def decode_points(
-    points: Tensor, table: Tensor, grid: Grid, hidden: torch.nn.Linear, out: torch.nn.Linear, slopes: bool
+    points: Tensor, table: Tensor, grid: Grid, hidden: nn.Linear, out: nn.Linear, slopes: bool
 ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n 3"]]:
     """Value and slope; the latter is empty unless it is asked for."""
     seen = 3 + FEATURES * grid[2]  # locked levels are left out
@@ -46,14 +47,8 @@ class _Decode(torch.autograd.Function):
         on = np.empty((blocks, units, BLOCK), np.bool_)
         layers = weights, weights * out.detach().numpy()[:, None]
         decode(places, table.detach().numpy(), grid, layers, (value, slope), (x, jacobian, b, on))
-        ctx.places, ctx.grid, ctx.shape, ctx.weights, ctx.out, ctx.kept = (
-            places,
-            grid,
-            table.shape,
-            weights,
-            out.detach(),
-            (x, jacobian, b, on),
-        )
+        ctx.places, ctx.grid, ctx.shape = places, grid, table.shape
+        ctx.weights, ctx.out, ctx.kept = weights, out.detach(), (x, jacobian, b, on)
         count = len(points)
         return torch.from_numpy(value.reshape(-1)[:count]), torch.from_numpy(slope.transpose(0, 2, 1).reshape(-1, 3)[:count])
 
@@ -74,5 +69,5 @@ class _Decode(torch.autograd.Function):
 def _in_blocks(rows: Float[Tensor, "n k"]) -> Float[ndarray, "blocks k block"]:
     """Blocks of columns, the last one filled up with zeros: a point that nothing depends on."""
     blocks = -(-len(rows) // BLOCK)
-    filled = torch.nn.functional.pad(rows, (0, 0, 0, blocks * BLOCK - len(rows)))
-    return filled.reshape(blocks, BLOCK, -1).transpose(1, 2).contiguous().numpy()
+    filled = functional.pad(rows, (0, 0, 0, blocks * BLOCK - len(rows)))
+    return filled.reshape(blocks, BLOCK, rows.shape[1]).transpose(1, 2).contiguous().numpy()
