@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn import functional
 
 from reconstruction.backends import Backend, load_backend
 
@@ -64,6 +65,24 @@ class Encoding(nn.Module, ABC):
     @abstractmethod
     def with_jacobian(self, points: Float[Tensor, "n 3"], active: int) -> tuple[Float[Tensor, "n f"], Float[Tensor, "n f 3"]]:
         """Features and their derivative by the point."""
+
+    def decoded(self, points: Float[Tensor, "n 3"], active: int, hidden: nn.Linear, out: nn.Linear) -> Float[Tensor, "n"]:
+        """One number a point: a ReLU layer on the point (from the cube's middle) and its features, and what `out` makes of it."""
+        inputs = torch.cat([points - 0.5, self(points, active)], 1)
+        value: Tensor = out(functional.relu(hidden(inputs), inplace=True))[:, 0]
+        return value
+
+    def decoded_with_slope(
+        self, points: Float[Tensor, "n 3"], active: int, hidden: nn.Linear, out: nn.Linear
+    ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n 3"]]:
+        """The number and its derivative by the point, in closed form, so that first-order autograd trains both.
+
+        With one ReLU layer the derivative by the inputs is W1^T (w2 * [z > 0]); the encoding gives theirs by the point.
+        """
+        features, jacobian = self.with_jacobian(points, active)
+        lit = functional.relu(hidden(torch.cat([points - 0.5, features], 1)), inplace=True)
+        by_inputs = ((lit > 0) * out.weight) @ hidden.weight  # (n, 3 + f)
+        return out(lit)[:, 0], by_inputs[:, :3] + torch.einsum("nf,nfk->nk", by_inputs[:, 3:], jacobian)
 
 
 def initial_table(config: HashGridConfig) -> nn.Parameter:

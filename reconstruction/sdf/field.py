@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from reconstruction.encodings import Encoding, HashGridConfig, make_encoding
 
@@ -77,24 +76,16 @@ class SurfaceField(nn.Module):
 
     def residual(self, points: Float[Tensor, "n 3"], active: int) -> Float[Tensor, "n"]:
         """What was learnt on top of the hull's distance."""
-        features = torch.cat([points - 0.5, self.distance_grid(points, active)], 1)
-        return self.distance_out(functional.relu(self.distance_hidden(features), inplace=True))[:, 0]
+        return self.distance_grid.decoded(points, active, self.distance_hidden, self.distance_out)
 
     def distance(self, points: Float[Tensor, "n 3"], active: int) -> Float[Tensor, "n"]:
         return self.base(points, 1)[:, 0] + self.residual(points, active)
 
     def distance_and_gradient(self, points: Float[Tensor, "n 3"], active: int) -> tuple[Float[Tensor, "n"], Float[Tensor, "n 3"]]:
-        """The distance and its derivative by the point, in closed form, so that first-order autograd trains both.
-
-        With one ReLU layer the derivative by the inputs is W1^T (w2 * [z > 0]); the encoding gives theirs by the point.
-        """
+        """The distance and its derivative by the point."""
         base, base_jacobian = self.base.with_jacobian(points, 1)
-        features, jacobian = self.distance_grid.with_jacobian(points, active)
-        hidden = functional.relu(self.distance_hidden(torch.cat([points - 0.5, features], 1)), inplace=True)
-        distance = base[:, 0] + self.distance_out(hidden)[:, 0]
-        by_inputs = ((hidden > 0) * self.distance_out.weight) @ self.distance_hidden.weight  # (n, 3 + f)
-        gradient = base_jacobian[:, 0] + by_inputs[:, :3] + torch.einsum("nf,nfk->nk", by_inputs[:, 3:], jacobian)
-        return distance, gradient
+        residual, slope = self.distance_grid.decoded_with_slope(points, active, self.distance_hidden, self.distance_out)
+        return base[:, 0] + residual, base_jacobian[:, 0] + slope
 
     def colour(
         self, points: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"], normals: Float[Tensor, "n 3"], active: int, sheen: float = 1.0

@@ -163,4 +163,4 @@ def run(config: SurfaceConfig, context: StageContext) -> Quality:
     return surface.quality
 
 
-SURFACE = Stage("surface", 6, ("scale", "masks", "sfm", "coverage"), run)
+SURFACE = Stage("surface", 7, ("scale", "masks", "sfm", "coverage"), run)

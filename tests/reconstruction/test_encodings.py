@@ -5,9 +5,11 @@ Triton's kernels run where there is a GPU, or anywhere in its interpreter (`TRIT
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import os
 
+import numba
 import pytest
 import torch
 
@@ -74,6 +76,39 @@ def test_gradients_are_the_same_bits_each_time(pair: tuple[Encoding, Encoding], 
         grads.append(torch.autograd.grad(features.square().sum() + jacobian.square().sum(), pair[1].table)[0])
     assert torch.equal(grads[0], grads[1])
     assert torch.equal(grads[0], grads[2])
+
+
+@pytest.mark.parametrize("active", [2, 5])
+def test_numba_decodes_as_torch_in_double_precision(pair: tuple[Encoding, Encoding], points: torch.Tensor, active: int) -> None:
+    """Value, slope and the gradients of everything that is learnt, from the value alone and from both; 5,003 points fill no block."""
+    torch.manual_seed(3)
+    by_value, by_slope = torch.randn(len(points)), torch.randn(len(points), 3)
+    layers = torch.nn.Linear(3 + CONFIG.width, 32), torch.nn.Linear(32, 1)
+    results: list[list[torch.Tensor]] = []
+    for encoding, dtype in zip(pair, (torch.float64, torch.float32), strict=True):
+        hidden, out = (copy.deepcopy(layer).to(dtype) for layer in layers)
+        learnt = [*encoding.to(dtype).parameters(), *hidden.parameters(), *out.parameters()]
+        plain = encoding.decoded(points.to(dtype), active, hidden, out)
+        value, slope = encoding.decoded_with_slope(points.to(dtype), active, hidden, out)
+        both = (value * by_value).sum() + (slope * by_slope).sum()
+        found = [plain, value, slope, *torch.autograd.grad((plain * by_value).sum(), learnt), *torch.autograd.grad(both, learnt)]
+        results.append([tensor.detach().double() for tensor in found])
+    for expected, found in zip(*results, strict=True):
+        assert (found - expected).norm() < 2e-5 * expected.norm()
+
+
+def test_decoding_gives_the_same_bits_on_any_number_of_threads(pair: tuple[Encoding, Encoding], points: torch.Tensor) -> None:
+    torch.manual_seed(3)
+    hidden, out = torch.nn.Linear(3 + CONFIG.width, 64), torch.nn.Linear(64, 1)
+    learnt, threads, found = [pair[1].table, *hidden.parameters(), *out.parameters()], numba.get_num_threads(), []
+    try:
+        for count in (1, threads):
+            numba.set_num_threads(count)
+            value, slope = pair[1].decoded_with_slope(points, 5, hidden, out)
+            found.append([value, slope, *torch.autograd.grad(value.square().sum() + slope.square().sum(), learnt)])
+    finally:
+        numba.set_num_threads(threads)
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
 
 
 @pytest.mark.parametrize("name", ["torch", "numba"])

@@ -9,7 +9,7 @@ import torch
 
 from benchmarks.reconstruction.speed.clock import PartClock
 from benchmarks.reconstruction.speed.scene import Scene
-from reconstruction.encodings import numba_grid
+from reconstruction.encodings import numba_decoder, numba_grid
 from reconstruction.sdf import render, train
 from reconstruction.sdf.field import SurfaceField
 from reconstruction.sdf.train import Trainer
@@ -50,8 +50,11 @@ def _parts(trainer: Trainer) -> list[tuple[str, Any, str]]:
         ("draw", type(trainer.pool), "draw"),
         ("place samples", train, "place_samples"),
         *((part, numba_grid, kernel) for part, kernel in kernels),
-        ("network, distances", SurfaceField, "distance"),
-        ("network, distances and slopes", SurfaceField, "distance_and_gradient"),
+        ("distances, with encoding", numba_decoder, "decode"),
+        ("distances, with encoding, backward", numba_decoder, "scatter_decoded"),
+        ("distances, with encoding, backward", numba_decoder, "sum_products"),
+        ("around the distances", SurfaceField, "distance"),
+        ("around the distances", SurfaceField, "distance_and_gradient"),
         ("network, colours", SurfaceField, "colour"),
         ("unseen places", Trainer, "_unseen_loss"),
         ("volume rendering", train, "render_rays"),
