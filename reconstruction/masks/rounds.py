@@ -102,7 +102,7 @@ def settled(view: View, mask: Mask, hull: Hull) -> Mask:
     if not mask.any():
         return mask
     silhouette = hull.silhouette(view)
-    distance = np.linalg.norm(view.centre_world - hull.mesh().vertices.mean(0))
+    distance = float(np.linalg.norm(view.centre_world - hull.mesh().vertices.mean(0)))
     voxel = SURE * view.camera.fx * hull.spacing / distance  # the outline is known to a voxel only
     lacking = _thick(silhouette & ~mask & ~find_bites(mask, silhouette), voxel)
     return (mask | lacking) & ~_thick(mask & ~silhouette, voxel)
