@@ -17,7 +17,7 @@ from scipy import ndimage
 from reconstruction.hull import Hull, carve_hull, find_bites
 from reconstruction.masks import Guess, Masker
 from reconstruction.masks.appearance import BINS, Palette, count_colors, foreign
-from reconstruction.masks.guessing import Round, Shape, Subject, depth_inside, hull_of_points, make_guess, tell_apart
+from reconstruction.masks.guessing import Round, Shape, Subject, hull_of_points, make_guess, tell_apart
 from reconstruction.masks.strangers import without_strangers
 from reconstruction.masks.verdicts import Verdict, judge
 from reconstruction.scene import View
@@ -27,6 +27,7 @@ from reconstruction.stereo import Evidence, StereoConfig, fuse_depths, gather_ev
 Mask = Bool[ndarray, "h w"]
 MOST_FIRST_ROUNDS = 4
 GROWING = 1.05  # by volume; less is noise
+SURE = 0.8  # voxels: the radius of what the hull has the last word on
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +77,7 @@ def segment_views(
             if this is rounds[0] and done < MOST_FIRST_ROUNDS and hull.volume > GROWING * shape.hull.volume:
                 plan.insert(0, this)
             shape = Shape(hull, keep_to_depths(hull, evidence) if evidence else hull)
-    masks = [filled(view, mask, shape.near) for view, mask in zip(views, masks, strict=True)]
+    masks = [settled(view, mask, hull) for view, mask in zip(views, masks, strict=True)]
     looks = look_closely(views, masks, hull, stereo, _told(progress, done * len(views), done * len(views)))  # in the masks as they are now
     masks = without_strangers(masks, looks, stereo, 3 * hull.spacing)
     verdicts = [judge(view, mask, hull, one.strange) for view, mask, one in zip(views, masks, cuts, strict=True)]
@@ -93,15 +94,25 @@ def keep_to_depths(hull: Hull, evidence: Evidence) -> Hull:
     return Hull(hull.inside & tight, hull.origin, hull.spacing)
 
 
-def filled(view: View, mask: Mask, hull: Hull) -> Mask:
-    """The mask with thin parts that it lacks and nearly all other photos have: before a ground of its colour a rim is cut off."""
+def settled(view: View, mask: Mask, hull: Hull) -> Mask:
+    """The mask with thin parts that it lacks and without scraps that it has alone: the hull's word, where the two differ by a voxel.
+
+    Before a ground of its own colour a rim is cut off, and a dark tag beside a dark edge is taken in; the other photos know.
+    """
     if not mask.any():
         return mask
     silhouette = hull.silhouette(view)
-    distance = np.linalg.norm(view.centre_world - hull.mesh().vertices.mean(0))
-    deep = depth_inside(silhouette) > view.camera.fx * hull.spacing / distance  # the outline is known to a voxel only
-    missing = deep & ~mask & ~find_bites(mask, silhouette)
-    return mask | (cv2.morphologyEx(missing.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3))) > 0)
+    distance = float(np.linalg.norm(view.centre_world - hull.mesh().vertices.mean(0)))
+    voxel = SURE * view.camera.fx * hull.spacing / distance  # the outline is known to a voxel only
+    lacking = _thick(silhouette & ~mask & ~find_bites(mask, silhouette), voxel)
+    return (mask | lacking) & ~_thick(mask & ~silhouette, voxel)
+
+
+def _thick(region: Mask, radius: float) -> Mask:
+    """The part of the region that discs of the radius (pixels) fill."""
+    size = 2 * max(1, round(radius)) + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    return cv2.morphologyEx(region.astype(np.uint8), cv2.MORPH_OPEN, disc) > 0
 
 
 class Cut(NamedTuple):

@@ -28,8 +28,8 @@ ROUNDS = (
     Round(0.0, 0.35, 0.3),
     Round(0.12, 0.15, 0.2),
     Round(0.08, 0.08, 0.25, depths=True),
-    Round(0.06, 0.05, 0.1),
-    Round(0.06, 0.05, 0.1),
+    Round(0.06, 0.05, 0.04),
+    Round(0.06, 0.05, 0.04),
 )
 
 
@@ -115,4 +115,4 @@ def _run(config: MaskConfig, context: StageContext) -> Quality:
     return {"used": len(used), "dropped": len(views) - len(used), "mask_hull_iou_mean": round(float(np.mean(iou)), 4)}
 
 
-MASKS = Stage("masks", 7, ("capture", "sfm", "locate"), _run)
+MASKS = Stage("masks", 8, ("capture", "sfm", "locate"), _run)

@@ -10,7 +10,7 @@ import pytest
 import trimesh
 
 from reconstruction.errors import MaskError
-from reconstruction.hull import Hull, carve_hull, find_bites
+from reconstruction.hull import Hull, carve_hull, count_votes, find_bites
 from reconstruction.rasterizers import make_rasterizer
 from reconstruction.scene import Camera, Mesh, View
 from reconstruction.scene.transforms import look_at
@@ -41,6 +41,10 @@ def orbit() -> Orbit:
     return Orbit(mesh, views, [rasterizer.render(v.camera, v.cam_from_world).mask for v in views])
 
 
+def labelled(views: list[View], masks: list[np.ndarray]) -> list[tuple[View, np.ndarray]]:
+    return [(view, mask.astype(np.uint8)) for view, mask in zip(views, masks, strict=True)]
+
+
 def test_the_hull_has_the_size_and_place_of_the_box(orbit: Orbit) -> None:
     hull = carve_hull(orbit.views, orbit.masks, LOWER, UPPER, 64, tolerance=0.0)
     lower, upper = hull.bounds()
@@ -60,11 +64,26 @@ def test_an_object_in_front_of_some_views_leaves_the_hull_whole(orbit: Orbit) ->
     for mask in bitten[::8]:  # an eighth of the views lose the lower third of the object
         rows = np.nonzero(mask.any(1))[0]
         mask[int(np.quantile(rows, 0.66)) :] = False
-    strict = carve_hull(orbit.views, bitten, LOWER, UPPER, 64, tolerance=0.0, rounds=1)
     robust = carve_hull(orbit.views, bitten, LOWER, UPPER, 64, tolerance=0.15)
     truth = carve_hull(orbit.views, orbit.masks, LOWER, UPPER, 64, tolerance=0.0)
-    assert strict.inside.sum() < 0.9 * truth.inside.sum()
+    _, denied = count_votes(labelled(orbit.views, bitten), truth.origin, truth.spacing, truth.inside.shape)
+    assert (truth.inside & (denied == 0)).sum() < 0.9 * truth.inside.sum()  # what all photos agree on has lost that third
     assert (robust.inside & truth.inside).sum() / (robust.inside | truth.inside).sum() > 0.85
+
+
+def test_a_thin_wall_stays_where_some_photos_cut_it_off(orbit: Orbit) -> None:
+    wall = trimesh.creation.box((0.05, 0.006, 0.03))
+    wall.apply_translation((0, 0.03, 0.05))
+    rasterizer = make_rasterizer(Mesh(np.asarray(wall.vertices), np.asarray(wall.faces, np.int32)))
+    walled = [m | rasterizer.render(v.camera, v.cam_from_world).mask for v, m in zip(orbit.views, orbit.masks, strict=True)]
+    lost = [m if i % 8 == 0 else w for i, (m, w) in enumerate(zip(orbit.masks, walled, strict=True))]
+    whole, hull = (carve_hull(orbit.views, masks, LOWER, UPPER, 64) for masks in (walled, lost))
+    grid = hull.origin + hull.spacing * np.stack(np.meshgrid(*map(np.arange, hull.inside.shape), indexing="ij"), -1)
+    thin = whole.inside & (grid[..., 2] > 0.044)  # above the box
+    assert (hull.inside & thin).sum() > 0.9 * thin.sum()
+    assert (hull.inside & ~whole.inside).sum() < 0.03 * whole.inside.sum()
+    inside, outside = count_votes(labelled(orbit.views, lost), hull.origin, hull.spacing, hull.inside.shape)
+    assert (thin & (outside <= 0.04 * (inside + outside))).sum() < 0.5 * thin.sum()  # by all photos' votes it would be gone
 
 
 def test_a_view_without_a_mask_has_no_say(orbit: Orbit) -> None:

@@ -19,7 +19,7 @@ from reconstruction.hull import Hull
 from reconstruction.locate.region import Region
 from reconstruction.masks import MASKERS
 from reconstruction.masks.given import read_given_masks
-from reconstruction.masks.rounds import filled
+from reconstruction.masks.rounds import settled
 from reconstruction.masks.stage import MASKS, Agreement, MaskConfig, make_masker, segment_object
 from reconstruction.masks.verdicts import Verdict, judge, require_enough
 from reconstruction.scene import Camera, Lens, RigidTransform, View
@@ -212,11 +212,13 @@ def test_a_thin_rim_that_one_photo_lacks_is_given_back_and_a_bite_is_not() -> No
     whole = fine.silhouette(view)
     rows = np.arange(200)[:, None] - np.flatnonzero(whole.any(1))[0]
     without_rim, bitten = whole & (rows >= 4), whole & (rows >= 30)
-    restored = filled(view, without_rim, fine)
+    restored = settled(view, without_rim, fine)
     assert (restored & ~without_rim).sum() > 0.5 * (whole & ~without_rim).sum()
     assert not (restored & ~whole).any()
-    assert (filled(view, bitten, fine) ^ bitten).sum() < 0.02 * whole.sum()
-    assert not filled(view, np.zeros_like(whole), fine).any()
+    assert (settled(view, bitten, fine) ^ bitten).sum() < 0.02 * whole.sum()
+    assert not settled(view, np.zeros_like(whole), fine).any()
+    beside = whole | ((np.abs(rows - 20) < 8) & np.roll(whole, 8, axis=1))  # a dark tag beside the object, taken in
+    assert (settled(view, beside, fine) & ~whole).sum() < 0.3 * (beside & ~whole).sum()
 
 
 def test_too_few_usable_masks_are_an_error_that_counts_the_reasons() -> None:
