@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint install bench-reconstruction
+.PHONY: demo test lint install bench-reconstruction bench-pose
 
 install: $(VENV)/.installed
 
@@ -30,3 +30,9 @@ lint: install
 # DATA: a folder of scanned objects (mesh.npz, texture.jpg each), measured besides the generated ones.
 bench-reconstruction: install
 	$(BIN)/python -m benchmarks.reconstruction --out runs/bench $(if $(DATA),--scans $(DATA))
+
+# SCANS as DATA above; SCENE: a photographed tag-board scene; LMO: BOP's LM-O. Each is left out where it is not given.
+bench-pose: install
+	$(BIN)/python -m benchmarks.pose --out runs/bench $(if $(SCANS),--scans $(SCANS)) \
+		--generated jug mug $(if $(SCANS),$(notdir $(wildcard $(SCANS)/*))) \
+		$(if $(SCENE),--board $(SCENE) mustard cracker_box cube) $(if $(LMO),--lmo $(LMO))

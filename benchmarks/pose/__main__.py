@@ -23,11 +23,12 @@ from rich.console import Console
 from benchmarks.pose import generated, lmo, scene
 from benchmarks.pose.answers import Answer, ask, false_alarms
 from benchmarks.pose.plain import measure_speedup
-from benchmarks.pose.record import reliability, summarise
+from benchmarks.pose.record import RIGHT, summarise
 from benchmarks.pose.testset import TestImage, TestSet
 from benchmarks.reconstruction.subjects import list_subjects
 from reconstruction.workspace import Workspace
 from surfemb.estimation.estimator import EstimatorConfig, PoseEstimator
+from surfemb.judging.reliability import reliability, to_json
 from workers.console import Bars
 
 STRANGERS = 40  # images without the object
@@ -112,7 +113,7 @@ def measure(tests: TestSet, workspace: Workspace, strangers: Sequence[TestImage]
         record["depth"] = summarise(deep, MIN_SCORE)
     record["false_positive_rate"] = sum(score >= MIN_SCORE for score in alarms) / len(alarms) if alarms else None
     record["strangers"] = len(alarms)
-    record["reliability"] = reliability([*boxed, *searched])
+    record["reliability"] = to_json(reliability([(a.score, a.add < RIGHT) for a in (*boxed, *searched) if a.score]))
     record |= measure_speedup(estimator, tests)
     record["answers"] = {"box": _rows(boxed), "search": _rows(searched), "depth": _rows(deep)}
     return record

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -43,14 +42,3 @@ def summarise(answers: Sequence[Answer], min_score: float) -> dict[str, Any]:
 
 def _missed(errors: PoseErrors) -> PoseErrors:
     return PoseErrors(errors.mssd[:0], errors.mspd[:0], None if errors.vsd is None else errors.vsd[:0])
-
-
-def reliability(answers: Sequence[Answer], bins: int = 5) -> list[dict[str, Any]]:
-    """How often answers of about one score are right."""
-    edges = np.linspace(0, 1, bins + 1)
-    rows = []
-    for low, high in pairwise(edges):
-        part = [a for a in answers if low <= a.score < high + (high == 1) and np.isfinite(a.add)]
-        mean = float(np.mean([a.score for a in part])) if part else None
-        rows.append({"answers": len(part), "score": mean, "right": float(np.mean([a.add < RIGHT for a in part])) if part else None})
-    return rows

@@ -25,6 +25,7 @@ from surfemb.estimation.search import overlap
 from surfemb.judging.draw import draw_pose
 from surfemb.judging.find_symmetry import find_symmetry
 from surfemb.judging.metrics import add_error, adds_error, recall
+from surfemb.judging.reliability import reliability, to_json
 from surfemb.split import split_views
 from surfemb.symmetry import Symmetry
 
@@ -166,6 +167,8 @@ def summarise(accuracy: Accuracy, diameter: float, min_score: float, metric: boo
     empty = accuracy.answered("empty", min_score)
     doc["empty_boxes"] = len(empty)
     doc["false_positive_rate"] = sum(t.answer is not None for t in empty) / len(empty) if empty else None
+    answers = [t for t in accuracy.trials if t.answer is not None and t.answer.fit is not None]
+    doc["reliability"] = to_json(reliability([(accuracy.confidence.score(t.answer.fit), t.right) for t in answers]))  # type: ignore[union-attr, arg-type]
     doc["trials"] = [_row(trial, accuracy.confidence) for trial in accuracy.trials]
     return doc
 

@@ -94,3 +94,12 @@ def test_same_seed_same_pixels(tmp_path: Path) -> None:
     first, second = (render_capture(tmp_path / name, small) for name in "ab")
     assert first.photos[0].path.read_bytes() == second.photos[0].path.read_bytes()
     assert first.held_out[0].path.read_bytes() == second.held_out[0].path.read_bytes()
+
+
+def test_a_held_out_photo_hides_as_much_as_it_is_told_to(tmp_path: Path) -> None:
+    config = CaptureConfig(photos=0, held_out=2, width=160, height=120, workers=1, depth=True, visible=((0.4, 0.6), (0.93, 1.1)))
+    half, whole = render_capture(tmp_path, config).held_out
+    assert half.visible == pytest.approx(0.5, abs=0.13)
+    assert whole.visible > 0.9
+    seen = read_depth(tmp_path / "heldout_depth" / f"{half.name}.png")
+    assert (seen > 0).mean() > 0.9, "the sensor sees what stands before it too"

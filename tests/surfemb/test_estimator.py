@@ -215,6 +215,7 @@ def test_validation_reports_what_was_achieved(mesh: Mesh, tmp_path: Path) -> Non
         assert report[kind]["recall_0_05d"] == 1
         assert report[kind]["median_mm"] < 0.03 * 1000 * mesh.diameter
     assert report["false_positive_rate"] in (0, None)
+    assert sum(row["answers"] for row in report["reliability"]) >= 6
     sheet = overlay_sheet(estimator, accuracy.answered("box", 0.5), 4, 128)
     assert sheet.shape == (128, 512, 3)
 

@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose
 
 from reconstruction.scene import Camera, RigidTransform
 from surfemb.judging.metrics import add_error, adds_error, mspd_error, mssd_error, recall
+from surfemb.judging.reliability import reliability
 
 SQUARE = np.array([[1.0, 0, 0], [0, 1, 0], [-1, 0, 0], [0, -1, 0]])
 QUARTER_TURN = RigidTransform.from_rotvec(np.array([0, 0, np.pi / 2]), np.zeros(3))
@@ -63,3 +64,12 @@ def test_errors_are_ordered_and_independent_of_the_camera_frame(
     moved = RigidTransform.from_rotvec(b, turn_a)
     assert add_error(moved @ estimate, moved @ truth, points) == pytest.approx(add, abs=1e-9)
     assert add_error(truth, estimate, points) == pytest.approx(add, abs=1e-9)
+
+
+def test_reliability_counts_every_answer_once() -> None:
+    scored = [(0.1, False), (0.3, False), (0.3, True), (0.9, True), (0.95, True), (1.0, True), (1.0, False)]
+    bins = {row.low: row for row in reliability(scored)}
+    assert sum(row.answers for row in bins.values()) == len(scored)
+    assert (bins[0.2].answers, bins[0.2].right) == (2, 0.5)
+    assert (bins[0.9].answers, bins[0.9].right, bins[0.9].score) == (4, 0.75, pytest.approx(0.9625))
+    assert bins[0.6].right is None, "no answers there"
