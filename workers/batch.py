@@ -16,7 +16,10 @@ from workers.frames import Frame, load_frame
 
 @dataclass(frozen=True)
 class Request:
-    """What holds for every image. Boxes and depth are by stem; an image without a box is searched."""
+    """What holds for every image. Boxes and depth are by stem; an image without a box is searched.
+
+    track: the images follow each other; where the last one showed the object, it is looked for nearby first.
+    """
 
     intrinsics: tuple[float, ...] | None = None
     distortion: tuple[float, ...] = ()
@@ -24,6 +27,7 @@ class Request:
     boxes: dict[str, Box] | None = None
     depth: Path | None = None
     draw: Path | None = None
+    track: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,14 @@ def collect_images(paths: list[Path]) -> list[Path]:
 def estimate_images(estimator: Any, images: list[Path], request: Request) -> Iterator[FrameResult]:
     """One after another. Raises ImageError and InputError for an image or a box that can't be right."""
     draw = _drawer(estimator, request.draw) if request.draw else None
+    last = None
     for path in images:
         box = request.box or (request.boxes or {}).get(path.stem)
         frame = load_frame(path, request.intrinsics, request.distortion, [box] if box else None, _depth_of(path, request.depth))
-        found = estimator.estimate(frame.image, frame.camera, frame.boxes, frame.depth)
+        found = estimator.track(frame.image, frame.camera, last, frame.depth) if request.track and last is not None else None
+        if found is None or not found.poses:
+            found = estimator.estimate(frame.image, frame.camera, frame.boxes, frame.depth)
+        last = found.poses[0].cam_from_obj if found.poses else None
         result = FrameResult(path, frame, [frame.trusted(pose) for pose in found.poses], found.timing_ms.get("total", 0.0))
         if draw:
             draw(result)

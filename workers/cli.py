@@ -161,6 +161,7 @@ def estimate(
     depth: Annotated[Path | None, typer.Option(metavar="PATH", help="Depth image (16-bit, mm), or a folder of them.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="poses.jsonl", help="A line a frame.")] = None,
     draw: Annotated[Path | None, typer.Option(metavar="DIR", help="Overlays.")] = None,
+    track: Annotated[bool, typer.Option("--track", help="The images follow each other: look near the last pose first.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Images -> the object's pose in each: cam_from_obj, OpenCV camera, metres. A frame where it is not found has no line."""
@@ -176,6 +177,7 @@ def estimate(
             options.boxes_file(boxes) if boxes else None,
             depth,
             draw,
+            track,
         )
         _estimate(object_dir, batch.collect_images(images), request, out, as_json)
 
