@@ -19,6 +19,7 @@ from surfemb.estimation.clock import Clock
 from surfemb.estimation.confidence import Confidence
 from surfemb.estimation.correspondences import Evidence, QueryModel, observe, sample_surface
 from surfemb.estimation.depth import DepthConfig, DepthWindow, check_depth, refine_depth
+from surfemb.estimation.estimates import Estimates, PoseEstimate
 from surfemb.estimation.inputs import Box, as_rgb, check_inputs, touches
 from surfemb.estimation.pnp import HypothesisConfig
 from surfemb.estimation.scoring import Fit
@@ -52,29 +53,6 @@ class EstimatorConfig:
     follow_appearance: AppearanceConfig = field(default_factory=lambda: AppearanceConfig(px=160, rounds=1))
     depth: DepthConfig = field(default_factory=DepthConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
-
-
-@dataclass(frozen=True, eq=False)
-class PoseEstimate:
-    """cam_from_obj: OpenCV camera, metres. score: in [0, 1]. inliers: share of the object's pixels that agree with the pose.
-
-    box: of the silhouette in the image. mask: (h, w), the silhouette at the pose. fit: what the score is made of.
-    """
-
-    cam_from_obj: RigidTransform
-    score: float
-    inliers: float
-    box: Box
-    mask: Bool[ndarray, "h w"] | None = None
-    fit: Fit | None = None
-
-
-@dataclass(frozen=True)
-class Estimates:
-    """poses: best first with a search, else in the order of the boxes that had an answer; empty where nothing was found."""
-
-    poses: list[PoseEstimate]
-    timing_ms: dict[str, float]
 
 
 class PoseEstimator:

@@ -19,7 +19,8 @@ from reconstruction.scene.transforms import rotation_error_deg
 from reconstruction.scene.view import load_views
 from reconstruction.stage import Progress, Quality, Stage, StageContext, silent
 from surfemb.estimation.confidence import Confidence, fit_confidence
-from surfemb.estimation.estimator import EstimatorConfig, PoseEstimate, PoseEstimator
+from surfemb.estimation.estimates import PoseEstimate
+from surfemb.estimation.estimator import EstimatorConfig, PoseEstimator
 from surfemb.estimation.inputs import Box
 from surfemb.estimation.search import overlap
 from surfemb.judging.draw import draw_pose
