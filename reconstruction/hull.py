@@ -99,16 +99,17 @@ def carve_hull(
     upper: Float[ndarray, "3"],
     resolution: int = 96,
     *,
-    tolerance: float = 0.04,
+    tolerance: float = 0.1,
     min_views: int = 3,
     rounds: int = 2,
+    thin_parts: bool = False,
 ) -> Hull:
     """The part of the box [lower, upper] that at most the share `tolerance` of the views sees past.
 
     views, masks: of equal length, in the frame of the box; a view whose mask is None has no say. resolution: voxels along
     the longest side. A voxel needs `min_views` views that see it. Where something stands before the object the mask has a
     bite, a thick piece that the hull says is object and the mask says is not; each round after the first lets no bite
-    vote, and allows fewer votes against a voxel. Thin parts that this costs are given back in the end. Keeps the largest
+    vote, and allows fewer votes against a voxel. thin_parts: rims that this costs are given back in the end. Keeps the largest
     connected piece. Raises MaskError where nothing is left.
     """
     spacing = float((upper - lower).max()) / resolution
@@ -120,7 +121,7 @@ def carve_hull(
         hull = _keep(*count_votes(evidence, origin, spacing, shape), tolerance / 2**turn, min_views, origin, spacing)
         if turn + 1 < rounds:
             evidence = [(view, np.where(find_bites(mask > 0, hull.silhouette(view)), UNKNOWN, mask)) for view, mask in said]
-    return with_thin_parts(hull, evidence, min_views)
+    return with_thin_parts(hull, evidence, min_views) if thin_parts else hull
 
 
 def with_thin_parts(hull: Hull, evidence: Sequence[tuple[View, UInt8[ndarray, "h w"]]], min_views: int = 3) -> Hull:

@@ -83,5 +83,5 @@ def _scale_record(workspace: Workspace, first: Half, second: Half, obj_from_firs
     }
 
 
-JOIN: Stage[JoinConfig] = Stage("join", 2, ("sources",), run_join)
-JOINED_SCALE: Stage[ScaleConfig] = Stage("scale", 2, ("sources", "join"), run_scale)
+JOIN: Stage[JoinConfig] = Stage("join", 1, ("sources",), run_join)
+JOINED_SCALE: Stage[ScaleConfig] = Stage("scale", 1, ("sources", "join"), run_scale)

@@ -64,10 +64,10 @@ def test_an_object_in_front_of_some_views_leaves_the_hull_whole(orbit: Orbit) ->
     for mask in bitten[::8]:  # an eighth of the views lose the lower third of the object
         rows = np.nonzero(mask.any(1))[0]
         mask[int(np.quantile(rows, 0.66)) :] = False
+    strict = carve_hull(orbit.views, bitten, LOWER, UPPER, 64, tolerance=0.0, rounds=1)
     robust = carve_hull(orbit.views, bitten, LOWER, UPPER, 64, tolerance=0.15)
     truth = carve_hull(orbit.views, orbit.masks, LOWER, UPPER, 64, tolerance=0.0)
-    _, denied = count_votes(labelled(orbit.views, bitten), truth.origin, truth.spacing, truth.inside.shape)
-    assert (truth.inside & (denied == 0)).sum() < 0.9 * truth.inside.sum()  # what all photos agree on has lost that third
+    assert strict.inside.sum() < 0.9 * truth.inside.sum()
     assert (robust.inside & truth.inside).sum() / (robust.inside | truth.inside).sum() > 0.85
 
 
@@ -77,7 +77,7 @@ def test_a_thin_wall_stays_where_some_photos_cut_it_off(orbit: Orbit) -> None:
     rasterizer = make_rasterizer(Mesh(np.asarray(wall.vertices), np.asarray(wall.faces, np.int32)))
     walled = [m | rasterizer.render(v.camera, v.cam_from_world).mask for v, m in zip(orbit.views, orbit.masks, strict=True)]
     lost = [m if i % 8 == 0 else w for i, (m, w) in enumerate(zip(orbit.masks, walled, strict=True))]
-    whole, hull = (carve_hull(orbit.views, masks, LOWER, UPPER, 64) for masks in (walled, lost))
+    whole, hull = (carve_hull(orbit.views, masks, LOWER, UPPER, 64, tolerance=0.04, thin_parts=True) for masks in (walled, lost))
     grid = hull.origin + hull.spacing * np.stack(np.meshgrid(*map(np.arange, hull.inside.shape), indexing="ij"), -1)
     thin = whole.inside & (grid[..., 2] > 0.044)  # above the box
     assert (hull.inside & thin).sum() > 0.9 * thin.sum()
