@@ -55,8 +55,8 @@ def _timed(solve: Callable[[], RigidTransform | None], tests: TestSet, image: Te
 
 
 def _ours(estimator: PoseEstimator, evidence: Evidence) -> RigidTransform | None:
-    solution = solve_crop(evidence, estimator.surface, estimator.rasterizer, estimator.config.solve, [], estimator.config.seed)
-    return None if solution is None else solution.cam_from_obj
+    found = solve_crop(evidence, estimator.surface, estimator.rasterizer, estimator.config.solve, [], estimator.config.seed)
+    return found[0].cam_from_obj if found else None
 
 
 def solve_plainly(evidence: Evidence, surface: Surface, rasterizer: Rasterizer, seed: int = 0) -> RigidTransform | None:

@@ -35,14 +35,16 @@ FACING = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, -1.0], [-1.0, 0.0, 0.0]])
 class EstimatorConfig:
     """surface_points: over which the distributions are normalised. padding: crop side over the box's longer side.
 
-    passes: how often the crop is taken anew around the pose found. min_score: answers below it are not given. solve: of an estimate;
-    again: of its further passes, where the pose so far competes; follow: of tracking, where the last pose is the only hypothesis.
+    passes: how often the crop is taken anew around the pose found. min_score: answers below it are not given. rival_margin: poses
+    that the networks like less than the best by no more than this are compared with the image as well. solve: of an estimate;
+    again: of its further passes, where the poses so far compete; follow: of tracking, where the last pose is the only hypothesis.
     """
 
     crop_px: int = 128
     padding: float = 1.3
     surface_points: int = 2500
     passes: int = 2
+    rival_margin: float = 0.6
     min_score: float = 0.5
     rasterizer: str = "cpu"
     seed: int = 0
@@ -113,8 +115,8 @@ class PoseEstimator:
         if boxes is None:
             poses = self._search(image, camera, depth, max_instances, clock)
         else:
-            solutions = [self._solve(image, camera, box, clock, self.config.passes) for box in boxes]
-            poses = [self._finish(s, image, depth, clock, self.config.appearance) for s in solutions if s is not None]
+            found = [self._solve(image, camera, box, clock, self.config.passes) for box in boxes]
+            poses = [self._finish(rivals, image, depth, clock, self.config.appearance) for rivals in found if rivals]
         return self._answer(poses, FACING, clock)
 
     def track(
@@ -128,10 +130,10 @@ class PoseEstimator:
         clock = Clock()
         image, depth = self._checked(image, camera, None, depth)
         box = self._projected_box(camera, last)
-        solution = None
+        rivals: list[Solution] = []
         if box is not None and touches(box, camera):
-            solution = self._pass(image, camera, box, [last], clock, self.config.follow)
-        poses = [] if solution is None else [self._finish(solution, image, depth, clock, self.config.follow_appearance)]
+            rivals = self._pass(image, camera, box, [last], clock, self.config.follow)
+        poses = [self._finish(rivals, image, depth, clock, self.config.follow_appearance)] if rivals else []
         return self._answer(poses, last.rotation, clock)
 
     def _checked(
@@ -156,11 +158,11 @@ class PoseEstimator:
     def _search(self, image: ndarray, camera: Camera, depth: ndarray | None, max_instances: int, clock: Clock) -> list[PoseEstimate]:
         with clock("search"):
             boxes = find_boxes(self.model, self.surface, image, camera, self.config.crop_px / self.config.padding, self.config.search)
-        first = [s for box in boxes if (s := self._solve(image, camera, box, clock, 1)) is not None]
-        first.sort(key=lambda s: -self.confidence.score(s.fit))
+        first = [rivals for box in boxes if (rivals := self._solve(image, camera, box, clock, 1))]
+        first.sort(key=lambda rivals: -self.confidence.score(rivals[0].fit))
         poses: list[PoseEstimate] = []
-        for solution in first[: max(3, 2 * max_instances)]:
-            again = self._again(image, camera, solution, clock)
+        for rivals in first[: max(3, 2 * max_instances)]:
+            again = self._again(image, camera, rivals, clock)
             poses.append(self._finish(again, image, depth, clock, self.config.appearance))
         poses.sort(key=lambda p: -p.score)
         kept: list[PoseEstimate] = []
@@ -169,23 +171,24 @@ class PoseEstimator:
                 kept.append(pose)
         return kept
 
-    def _solve(self, image: ndarray, camera: Camera, box: Box, clock: Clock, passes: int) -> Solution | None:
-        solution = self._pass(image, camera, box, [], clock, self.config.solve)
+    def _solve(self, image: ndarray, camera: Camera, box: Box, clock: Clock, passes: int) -> list[Solution]:
+        """The best pose in the box and its rivals, which explain nearly as much; empty where there is none."""
+        rivals = self._pass(image, camera, box, [], clock, self.config.solve)
         for _ in range(passes - 1):
-            if solution is not None:
-                solution = self._again(image, camera, solution, clock)
-        return solution
+            if rivals:
+                rivals = self._again(image, camera, rivals, clock)
+        return rivals
 
-    def _again(self, image: ndarray, camera: Camera, solution: Solution, clock: Clock) -> Solution:
-        """Crops anew around the pose; the pose so far competes, so the answer can't get worse by the score."""
-        box = self._projected_box(camera, solution.cam_from_obj)
+    def _again(self, image: ndarray, camera: Camera, rivals: list[Solution], clock: Clock) -> list[Solution]:
+        """Crops anew around the best pose; the poses so far compete, so the answer can't get worse by the score."""
+        box = self._projected_box(camera, rivals[0].cam_from_obj)
         if box is None or min(box[2] - box[0], box[3] - box[1]) < 2:
-            return solution
-        return self._pass(image, camera, box, [solution.cam_from_obj], clock, self.config.again) or solution
+            return rivals
+        return self._pass(image, camera, box, [rival.cam_from_obj for rival in rivals], clock, self.config.again) or rivals
 
     def _pass(
         self, image: ndarray, camera: Camera, box: Box, known: list[RigidTransform], clock: Clock, config: SolveConfig
-    ) -> Solution | None:
+    ) -> list[Solution]:
         with clock("network"):
             evidence = self.observe(image, camera, box)
         with clock("pose"):
@@ -196,11 +199,12 @@ class PoseEstimator:
         return observe(self.model, self.surface, image, [camera.crop_towards(box, self.config.crop_px, self.config.padding)])[0]
 
     def _finish(
-        self, solution: Solution, image: ndarray, depth: ndarray | None, clock: Clock, appearance: AppearanceConfig
+        self, rivals: list[Solution], image: ndarray, depth: ndarray | None, clock: Clock, appearance: AppearanceConfig
     ) -> PoseEstimate:
-        camera = solution.evidence.crop.source
+        camera = rivals[0].evidence.crop.source
         with clock("appearance"):
-            solution = self._aligned(solution, image, appearance)
+            worth = [rival for rival in rivals if rival.fit.total > rivals[0].fit.total - self.config.rival_margin]
+            solution = max((self._aligned(rival, image, appearance) for rival in worth), key=lambda found: found.fit.with_likeness)
         pose, fit = solution.cam_from_obj, solution.fit
         if depth is not None:
             with clock("depth"):

@@ -41,15 +41,18 @@ class Solution:
 
 def solve_crop(
     evidence: Evidence, surface: Surface, rasterizer: Rasterizer, config: SolveConfig, known: list[RigidTransform], seed: int = 0
-) -> Solution | None:
-    """The best-scored pose; `known` poses (`cam_from_obj`) compete as hypotheses. None where there is no hypothesis at all."""
+) -> list[Solution]:
+    """The best-scored poses, none close to a better one; `known` poses (`cam_from_obj`) compete as hypotheses.
+
+    Empty where there is no hypothesis at all.
+    """
     crop = evidence.crop
     given = PoseBatch.of(crop.crop_from_cam @ pose for pose in known)
     given = poses = given.take(plausible(given, surface, crop.camera))
     if config.hypotheses is not None:
         poses += propose(evidence, surface, config.hypotheses, seed)
     if not len(poses):
-        return None
+        return []
     scores = coarse_scores(poses, evidence, surface) if len(poses) > config.refined else np.zeros(len(poses))
 
     def scored(refined: Refined) -> tuple[Fit, Refined]:
@@ -58,13 +61,21 @@ def solve_crop(
     first, last = config.refine.rounds(0, 1), config.refine.rounds(1, None)
     starts = [poses[i] for i in distinct(poses, scores, config.refined, surface.mesh.diameter)]
     found = [scored(refine_pose(rasterizer, evidence, surface, start, first)) for start in starts]
-    best = sorted(found, key=lambda pair: -pair[0].total)[: config.finalists]
+    best = _distinct_best(found, config.finalists, surface)
     found += [scored(refine_pose(rasterizer, evidence, surface, refined.crop_from_obj, last)) for _, refined in best]
     found += [scored(Refined(given[i], best[0][1].information)) for i in range(len(given))]  # so that nothing gets worse
-    fit, refined = max(found, key=lambda pair: pair[0].total)
     cam_from_crop = crop.crop_from_cam.inverse()
     axes = np.kron(np.eye(2), cam_from_crop.rotation)
-    return Solution(cam_from_crop @ refined.crop_from_obj, fit, axes @ refined.information @ axes.T, evidence)
+    return [
+        Solution(cam_from_crop @ refined.crop_from_obj, fit, axes @ refined.information @ axes.T, evidence)
+        for fit, refined in _distinct_best(found, config.finalists, surface)
+    ]
+
+
+def _distinct_best(found: list[tuple[Fit, Refined]], count: int, surface: Surface) -> list[tuple[Fit, Refined]]:
+    poses = PoseBatch.of(refined.crop_from_obj for _, refined in found)
+    totals = np.array([fit.total for fit, _ in found])
+    return [found[i] for i in distinct(poses, totals, count, surface.mesh.diameter)]
 
 
 def judge(evidence: Evidence, surface: Surface, rasterizer: Rasterizer, cam_from_obj: RigidTransform) -> Fit:

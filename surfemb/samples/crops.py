@@ -28,6 +28,8 @@ class CropConfig:
     """padding: crop side over the object's longer side. offset: standard deviation of the object's place, in crop sides.
 
     real_share: of the samples that come from photos; of those `p_keep` keep their surroundings. roll_deg: 180 is any in-plane turn.
+    relight: by how much the object is brighter towards another lamp and darker away from it. The capture's own light is baked into
+    photos and colours alike; a network that is shown no other takes the lit side of a bottle for its front.
     stored_px, stored_padding: how much of a photo around the object is kept in memory. occluder_area: over the object's box.
     coordinate_noise: standard deviation over the object's radius.
     """
@@ -39,7 +41,8 @@ class CropConfig:
     p_keep: float = 0.5
     p_negative: float = 0.08
     p_occlude: float = 0.5
-    p_relight: float = 0.4
+    p_relight: float = 0.8
+    relight: tuple[float, float] = (0.2, 0.8)
     occluder_area: tuple[float, float] = (0.1, 0.7)
     least_visible: float = 0.2
     coordinate_noise: float = 1e-3
@@ -157,12 +160,14 @@ class CropSampler:
         self, crop: Crop, photo: ndarray, mask: ndarray, raster: Raster, keep: bool, rng: np.random.Generator
     ) -> tuple[UInt8[ndarray, "s s 3"], UInt8[ndarray, "s s"]]:
         """The photo in the crop, on other surroundings unless `keep`; and the mask there, 255 on the object."""
+        relit = rng.random() < self.config.p_relight
         if keep:
-            return crop.warp(photo), crop.warp(mask)
+            whole, alpha = crop.warp(photo), crop.warp(mask)
+            return (self._relit(whole, raster, rng) if relit else whole), alpha
         object_only = cv2.bitwise_and(photo, photo, mask=(mask > 127).astype(np.uint8))
         pixels = crop.warp(cv2.merge([*cv2.split(object_only), mask]))
         front, alpha = pixels[..., :3], pixels[..., 3]
-        if rng.random() < self.config.p_relight:
+        if relit:
             front = self._relit(front, raster, rng)
         behind = self.backgrounds.pick(rng, self.crop_px, self.crop_px)
         clear = cv2.cvtColor(255 - alpha, cv2.COLOR_GRAY2RGB)
@@ -171,7 +176,7 @@ class CropSampler:
     def _relit(self, front: UInt8[ndarray, "s s 3"], raster: Raster, rng: np.random.Generator) -> UInt8[ndarray, "s s 3"]:
         """As if one more lamp shone on the object, or one less."""
         lamp = rng.normal(size=3)
-        brightness = 1 + rng.uniform(0.15, 0.5) * (self.normals @ (lamp / np.linalg.norm(lamp)))[:, None]
+        brightness = 1 + rng.uniform(*self.config.relight) * (self.normals @ (lamp / np.linalg.norm(lamp)))[:, None]
         factor = raster.interpolate(brightness)
         factor = np.where(raster.mask[..., None], factor, 1).astype(np.float32)
         return (front * factor).clip(0, 255).astype(np.uint8)
