@@ -14,9 +14,9 @@ SMALL = replace(
     synthetic=replace(PREVIEW.synthetic, views=150, px=160, shading="vertex", backgrounds=40, textures=12),
     correspondence=replace(
         PREVIEW.correspondence,
-        steps=320,
+        steps=240,
         optimiser=replace(PREVIEW.correspondence.optimiser, warmup=40, average=0.98),
-        validate_every=120,
+        validate_every=80,
     ),
     validation=replace(PREVIEW.validation, views=3, overlays=3),
 )
