@@ -87,6 +87,11 @@ def tight_box(mesh: Mesh) -> np.ndarray:
     return np.sort(trimesh.bounds.oriented_bounds(hull)[1])
 
 
+def cam_from_board(frame: dict) -> RigidTransform:
+    """A photo's true pose, metres."""
+    return RigidTransform(np.reshape(frame["R"], (3, 3)), np.array(frame["t_mm"]) / 1000)
+
+
 def true_boxes(doc: dict, object_dir: Path) -> dict[str, list[float]]:
     """Boxes of the mesh's vertices at the true poses: a rough position, as a detector would give."""
     board_from_obj = RigidTransform.from_json(json.loads((object_dir / "board_from_obj.json").read_text()))
@@ -94,8 +99,7 @@ def true_boxes(doc: dict, object_dir: Path) -> dict[str, list[float]]:
     camera = Camera.from_matrix(np.reshape(doc["K"], (3, 3)), doc["width"], doc["height"])
     boxes = {}
     for name, frame in doc["frames"].items():
-        cam_from_board = RigidTransform(np.reshape(frame["R"], (3, 3)), np.array(frame["t_mm"]) / 1000)
-        pixels = camera.project(cam_from_board.apply(vertices))
+        pixels = camera.project(cam_from_board(frame).apply(vertices))
         if camera.contains(pixels).mean() > 0.3:
             low = np.nanmin(pixels, 0).clip(0, [camera.width - 1, camera.height - 1])
             high = np.nanmax(pixels, 0).clip(0, [camera.width - 1, camera.height - 1])

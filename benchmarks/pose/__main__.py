@@ -23,12 +23,13 @@ from rich.console import Console
 from benchmarks.pose import generated, lmo, scene
 from benchmarks.pose.answers import Answer, ask, false_alarms
 from benchmarks.pose.plain import measure_speedup
-from benchmarks.pose.record import RIGHT, summarise
+from benchmarks.pose.record import summarise
 from benchmarks.pose.testset import TestImage, TestSet
 from benchmarks.reconstruction.subjects import list_subjects
 from reconstruction.workspace import Workspace
 from surfemb.estimation.estimator import EstimatorConfig, PoseEstimator
 from surfemb.judging.reliability import reliability, to_json
+from surfemb.judging.validation import RIGHT
 from workers.console import Bars
 
 STRANGERS = 40  # images without the object

@@ -20,8 +20,7 @@ Prompt = Literal["box", "search", "box_depth"]
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """add: over the diameter, to the nearest of the poses that look the same; infinite without an answer. moved: of that, along the
-    viewing ray and across it, over the diameter. errors: BOP's."""
+    """add: over the diameter, to the nearest of the poses that look the same; infinite without an answer. errors: BOP's."""
 
     image: TestImage
     score: float

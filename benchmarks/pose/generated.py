@@ -6,48 +6,35 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.pose.testset import TestImage, TestSet
-from reconstruction.capture import Capture, Prompt
-from reconstruction.generated import CaptureConfig, GeneratedCapture, render_capture
+from benchmarks import captures
+from benchmarks.pose.testset import SHARES, TestImage, TestSet
+from reconstruction.generated import CaptureConfig, GeneratedCapture
 from reconstruction.generated.truth import Reconstructed, obj_from_truth
 from reconstruction.scene import Mesh
 from reconstruction.workspace import Workspace
 from surfemb.bop.scenes import BopObject
 from surfemb.judging.find_symmetry import find_symmetry
-from workers.onboard import prepare
 from workers.pipeline import Recipe, StageEvent
-from workers.runner import run_pipeline
 
 PHOTO = CaptureConfig(width=960, height=720, depth=True)
-VISIBLE = ((0.4, 0.6), (0.6, 0.93), (0.93, 1.1))
 FROM_ABOVE = {"mug": 8}  # photos that look into what is hollow
 
 
 def onboard(folder: Path, name: str, make_mesh: Callable[[], Mesh], profile: str, on_event: Callable[[StageEvent], None]) -> Workspace:
-    """Photographs the object and onboards it in `folder`, from one box in one photo and the board's layout; goes on where it stopped."""
+    """Photographs the object and onboards it in `folder`."""
     config = replace(PHOTO, photos=60, held_out=0, from_above=FROM_ABOVE.get(name, 0))
-    capture = load_or_render(folder / "capture", config, make_mesh)
-    middle = capture.photos[len(capture.photos) // 2]
-    request = Capture(prompt=Prompt(middle.path.name, box=capture.box(middle)), scale=capture.board())
-    workspace = prepare(capture.photo_dir, folder / "object", request, resume=(folder / "object").exists())
-    run_pipeline(workspace.root, Recipe(profile), on_event)
-    return workspace
+    return captures.onboard(folder, captures.load_or_render(folder / "capture", config, make_mesh), Recipe(profile), on_event)
 
 
 def make_tests(folder: Path, name: str, make_mesh: Callable[[], Mesh], count: int, workspace: Workspace) -> TestSet:
     """`count` images, a third with 40-60 % of the object visible, a third with 60-93 %, a third with all of it."""
     capture = GeneratedCapture.load(folder / "capture")
-    shown = load_or_render(folder / f"tests-{count}", replace(PHOTO, photos=0, held_out=count, visible=VISIBLE), make_mesh)
+    shown = captures.load_or_render(
+        folder / f"tests-{count}", replace(PHOTO, photos=0, held_out=count, visible=tuple(SHARES.values())), make_mesh
+    )
     images = [
         TestImage(p.name, p.path, shown.camera, p.cam_from_obj, shown.lens, p.visible, shown.held_out_depth_dir / f"{p.name}.png")
         for p in shown.held_out
     ]
     obj = BopObject(0, capture.mesh, capture.mesh.diameter, find_symmetry(capture.mesh).exact)
     return TestSet("generated", name, obj, images, obj_from_truth(Reconstructed.load(workspace), capture))
-
-
-def load_or_render(folder: Path, config: CaptureConfig, make_mesh: Callable[[], Mesh]) -> GeneratedCapture:
-    """Rendered unless it is there: the depths, or the rows of truth, come last."""
-    if not (folder / "truth" / "board_from_obj.json").exists():
-        render_capture(folder, config, obj=make_mesh())
-    return GeneratedCapture.load(folder)

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.pose.answers import Answer
+from benchmarks.pose.testset import SHARES
 from surfemb.bop.average_recall import average_recall
 from surfemb.bop.pose_errors import PoseErrors
 from surfemb.judging.metrics import recall
+from surfemb.judging.validation import RIGHT
 
-SHARES = {"0.40-0.60": (0.4, 0.6), "0.60-0.93": (0.6, 0.93), "0.93-1.00": (0.93, 1.1)}
-"""Visible shares of the object."""
 THRESHOLDS = {"recall_0_02d": 0.02, "recall_0_05d": 0.05, "recall_0_10d": 0.10}
-SURE, RIGHT = 0.9, 0.10
+SURE = 0.9
 
 
 def summarise(answers: Sequence[Answer], min_score: float) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.board import onboard, split_scene
+from benchmarks.board import cam_from_board, onboard, split_scene
 from benchmarks.pose.testset import TestImage, TestSet
 from reconstruction.scene import Camera, Lens, Mesh, RigidTransform
 from reconstruction.workspace import Workspace
@@ -32,9 +32,7 @@ def make_tests(scene: Path, name: str, folder: Path, workspace: Workspace) -> Te
     board_from_obj = RigidTransform.from_json(json.loads(workspace.board_from_obj.read_text()))
     mesh, images = Mesh.load(workspace.mesh), []
     for path in paths:
-        frame = doc["frames"][path.stem]
-        cam_from_board = RigidTransform(np.reshape(frame["R"], (3, 3)), np.array(frame["t_mm"]) / 1000)
-        truth = cam_from_board @ board_from_obj
+        truth = cam_from_board(doc["frames"][path.stem]) @ board_from_obj
         if camera.contains(camera.project(truth.apply(mesh.vertices))).mean() >= HALF:
             images.append(TestImage(path.stem, path, camera, truth, lens))
     diameter = float(json.loads((scene / "prompts.json").read_text())["diameters_m"][name])

@@ -15,10 +15,12 @@ from reconstruction.scene.images import read_depth, read_photo
 from surfemb.bop.pose_errors import ErrorMeter
 from surfemb.bop.scenes import BopObject
 from surfemb.estimation.inputs import Box
+from surfemb.judging.validation import AXIS_STEP
 from surfemb.samples.viewpoints import projected_box
 
 PINHOLE, SAME = Lens(), RigidTransform()
-STEP = 0.03  # of the diameter: turns about an axis of symmetry are tried so far apart
+SHARES = {"0.40-0.60": (0.4, 0.6), "0.60-0.93": (0.6, 0.93), "0.93-1.00": (0.93, 1.1)}
+"""Visible shares of the object, from and below."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +62,7 @@ class TestSet:
     @cached_property
     def turns(self) -> list[RigidTransform]:
         """Under which the object looks the same."""
-        return self.obj.symmetry.transforms(STEP)
+        return self.obj.symmetry.transforms(AXIS_STEP)
 
     def box(self, image: TestImage) -> Box:
         """Around the whole object, hidden parts too."""

@@ -19,20 +19,18 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from benchmarks.captures import load_or_render, onboard
 from benchmarks.memory import peak_memory
 from benchmarks.reconstruction.scales import scale_errors
 from benchmarks.reconstruction.subjects import list_subjects
-from reconstruction.capture import Capture, Prompt
-from reconstruction.generated import CaptureConfig, GeneratedCapture, render_capture
+from reconstruction.generated import CaptureConfig
 from reconstruction.generated.truth import Reconstructed, camera_errors, mask_ious, surface_distance
 from reconstruction.scene import Mesh
 from reconstruction.scene.images import write_photo
 from reconstruction.workspace import Workspace
 from workers.console import Bars
 from workers.demo.pictures import mask_sheet, turntable
-from workers.onboard import prepare
 from workers.pipeline import Recipe
-from workers.runner import run_pipeline
 
 
 def main() -> None:
@@ -60,12 +58,9 @@ def main() -> None:
 
 def measure(folder: Path, config: CaptureConfig, make_mesh: Callable[[], Mesh], profile: str, console: Console) -> dict[str, Any]:
     """Renders and reconstructs one object in `folder`; errors are of the finished object against the truth."""
-    capture = _capture(folder / "capture", config, make_mesh)
-    middle = capture.photos[len(capture.photos) // 2]
-    request = Capture(prompt=Prompt(middle.path.name, box=capture.box(middle)), scale=capture.board())
-    workspace = prepare(capture.photo_dir, folder / "object", request, resume=(folder / "object").exists())
+    capture = load_or_render(folder / "capture", config, make_mesh)
     with Bars(console) as bars, peak_memory() as peak:
-        run_pipeline(workspace.root, Recipe(profile, pipeline="benchmarks.reconstruction.stages:UP_TO_SURFACE"), bars)
+        workspace = onboard(folder, capture, Recipe(profile, pipeline="benchmarks.reconstruction.stages:UP_TO_SURFACE"), bars)
     made = Reconstructed.load(workspace)
     surface, cameras = surface_distance(capture, made), camera_errors(capture, made.metric_views)
     ious = mask_ious(capture, made)
@@ -89,13 +84,6 @@ def measure(folder: Path, config: CaptureConfig, make_mesh: Callable[[], Mesh], 
         "seconds": _seconds(workspace),
         "peak_gib": peak(),
     }
-
-
-def _capture(folder: Path, config: CaptureConfig, make_mesh: Callable[[], Mesh]) -> GeneratedCapture:
-    """Renders it unless it is there."""
-    if not (folder / "truth" / "board_from_obj.json").exists() or not any(folder.glob("depth/*")):
-        render_capture(folder, config, obj=make_mesh())
-    return GeneratedCapture.load(folder)
 
 
 def _held_out_quality(workspace: Workspace) -> dict[str, float]:

@@ -104,4 +104,4 @@ def run(config: ScaleConfig, context: StageContext) -> Quality:
     return {**quality, "warnings": list(scale.warnings)}
 
 
-SCALE: Stage[ScaleConfig] = Stage("scale", 5, ("capture", "sfm", "locate", "masks"), run)
+SCALE: Stage[ScaleConfig] = Stage("scale", 4, ("capture", "sfm", "locate", "masks"), run)

@@ -157,9 +157,8 @@ class Crop:
         if not nearest and shrink > 1.5:
             width, height = (max(1, round(n / shrink)) for n in (source.width, source.height))
             part, source = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA), source.resized(width, height)
-        homography = self.camera.matrix @ self.crop_from_cam.rotation @ np.linalg.inv(source.matrix)
         flags = cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR
-        return cv2.warpPerspective(part, homography, (self.camera.width, self.camera.height), flags=flags)
+        return cv2.warpPerspective(part, replace(self, source=source).homography, (self.camera.width, self.camera.height), flags=flags)
 
     def _reach(self) -> tuple[int, int, int, int]:
         """x0, y0, x1, y1 of the source's pixels that the crop can show: the rest need not be touched."""

@@ -18,7 +18,8 @@ from numpy import ndarray
 from reconstruction.rasterizers import Rasterizer
 from reconstruction.scene import Crop, Mesh, RigidTransform
 from surfemb.estimation.correspondences import Evidence
-from surfemb.estimation.refine import difference, increment
+from surfemb.estimation.refine import difference, increment, project_jacobian
+from surfemb.samples.viewpoints import projected_box
 
 PATCH = 9  # pixels: over which flow is judged
 
@@ -83,11 +84,10 @@ def compare(
 ) -> Comparison | None:
     """None where there is nothing to compare: a mesh without colours, a plain or hidden object, a pose that is not before the camera."""
     mesh, camera = rasterizer.mesh, evidence.crop.source
-    pixels = camera.project(cam_from_obj.apply(mesh.vertices[:: len(mesh.vertices) // 500 + 1]))
-    if mesh.colors is None or not np.isfinite(pixels).all() or np.ptp(pixels, axis=0).min() < 1:
+    box = projected_box(camera, cam_from_obj, mesh.vertices[:: len(mesh.vertices) // 500 + 1])
+    if mesh.colors is None or box is None or min(box[2] - box[0], box[3] - box[1]) < 1:
         return None
-    (x0, y0), (x1, y1) = pixels.min(0), pixels.max(0)
-    crop = camera.crop_towards((x0, y0, x1, y1), config.px, config.padding)
+    crop = camera.crop_towards(box, config.px, config.padding)
     raster = rasterizer.render(crop.camera, crop.crop_from_cam @ cam_from_obj)
     shown = raster.mask & (_visible(evidence, crop) > config.least_visible)
     drawn_at = raster.interpolate(_with_luma(mesh))
@@ -174,8 +174,7 @@ def _flow(comparison: Comparison, config: AppearanceConfig) -> tuple[Float[ndarr
 
 def _visible(evidence: Evidence, crop: Crop) -> Float[ndarray, "h w"]:
     """The networks' mask, seen by another crop of the same camera."""
-    from_evidence = crop.crop_from_cam.rotation @ evidence.crop.crop_from_cam.rotation.T
-    homography = crop.camera.matrix @ from_evidence @ np.linalg.inv(evidence.camera.matrix)
+    homography = crop.homography @ np.linalg.inv(replace(evidence.crop, camera=evidence.camera).homography)
     return np.asarray(cv2.warpPerspective(evidence.mask, homography, (crop.camera.width, crop.camera.height)))
 
 
@@ -220,12 +219,7 @@ def _normal_equations(rotation, translation, points, targets, weights, intrinsic
         du, dv = targets[k, 0] - (fx * x / z + cx), targets[k, 1] - (fy * y / z + cy)
         robust = 1 / (1 + (du * du + dv * dv) / (scale * scale)) ** 2
         xx, xy, yy = robust * weights[k, 0], robust * weights[k, 1], robust * weights[k, 2]
-        ju[3], ju[5] = fx / z, -fx * x / (z * z)
-        jv[4], jv[5] = fy / z, -fy * y / (z * z)
-        for j in (ju, jv):
-            j[0] = arm[1] * j[5] - arm[2] * j[4]
-            j[1] = arm[2] * j[3] - arm[0] * j[5]
-            j[2] = arm[0] * j[4] - arm[1] * j[3]
+        project_jacobian(arm, fx, fy, x, y, z, ju, jv)
         for a in range(6):
             left_u, left_v = xx * ju[a] + xy * jv[a], xy * ju[a] + yy * jv[a]
             gradient[a] += left_u * du + left_v * dv

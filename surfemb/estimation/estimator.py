@@ -25,6 +25,7 @@ from surfemb.estimation.pnp import HypothesisConfig
 from surfemb.estimation.scoring import Fit
 from surfemb.estimation.search import SearchConfig, find_boxes, overlap
 from surfemb.estimation.solve import Solution, SolveConfig, judge, solve_crop
+from surfemb.samples.viewpoints import projected_box
 from surfemb.symmetry import Symmetry
 
 FACING = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, -1.0], [-1.0, 0.0, 0.0]])
@@ -219,11 +220,11 @@ class PoseEstimator:
 
     def _aligned(self, solution: Solution, image: ndarray, config: AppearanceConfig) -> Solution:
         """With the object's print laid over the image's, where the networks don't object."""
-        evidence = solution.evidence
+        evidence, best = solution.evidence, solution
         tried = align(self.rasterizer, image, evidence, solution.cam_from_obj, solution.information, config)
-        best = solution
         for aligned in tried:
-            fit = judge(evidence, self.surface, self.rasterizer, aligned.cam_from_obj)
+            given = aligned.cam_from_obj is solution.cam_from_obj
+            fit = solution.fit if given else judge(evidence, self.surface, self.rasterizer, aligned.cam_from_obj)
             found = Solution(aligned.cam_from_obj, replace(fit, likeness=aligned.likeness), aligned.information, evidence)
             if best.fit.likeness is None or found.fit.with_likeness > best.fit.with_likeness:
                 best = found
@@ -253,8 +254,4 @@ class PoseEstimator:
         return (moved, fit) if fit.total + gain > solution.fit.total else (solution.cam_from_obj, solution.fit)
 
     def _projected_box(self, camera: Camera, cam_from_obj: RigidTransform) -> Box | None:
-        pixels = camera.project(cam_from_obj.apply(self.surface.points))
-        if not np.isfinite(pixels).all():
-            return None
-        (x0, y0), (x1, y1) = pixels.min(0), pixels.max(0)
-        return float(x0), float(y0), float(x1), float(y1)
+        return projected_box(camera, cam_from_obj, self.surface.points)

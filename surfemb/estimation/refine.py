@@ -116,6 +116,17 @@ def _local_modes(log_probability, start, points, normals, neighbours):  # type: 
     return means, spread, mass
 
 
+@njit(inline="always")
+def project_jacobian(arm, fx, fy, x, y, z, ju, jv):  # type: ignore[no-untyped-def]
+    """d(u, v) / d(increment) at (x, y, z) = arm + translation: d(u, v) / d(point), then d(point) / d(increment) = [-arm x | identity]."""
+    ju[3], ju[5] = fx / z, -fx * x / (z * z)
+    jv[4], jv[5] = fy / z, -fy * y / (z * z)
+    for j in (ju, jv):
+        j[0] = arm[1] * j[5] - arm[2] * j[4]
+        j[1] = arm[2] * j[3] - arm[0] * j[5]
+        j[2] = arm[0] * j[4] - arm[1] * j[3]
+
+
 @njit(cache=True, fastmath=True)
 def _normal_equations(rotation, translation, points, spread, weight, pixels, intrinsics, scale, pixel_px):  # type: ignore[no-untyped-def]
     """Gauss-Newton on the reprojection error with the Geman-McClure loss (weights 1 / (1 + (r / scale)^2)^2)."""
@@ -130,13 +141,7 @@ def _normal_equations(rotation, translation, points, spread, weight, pixels, int
         du, dv = pixels[k, 0] - (fx * x / z + cx), pixels[k, 1] - (fy * y / z + cy)
         blur = spread[k] * fx / z
         w = weight[k] / ((1 + (du * du + dv * dv) / (scale * scale)) ** 2 * (blur * blur + pixel_px * pixel_px))
-        # d(u, v) / d(point), then d(point) / d(increment) = [-arm x | identity]
-        ju[3], ju[5] = fx / z, -fx * x / (z * z)
-        jv[4], jv[5] = fy / z, -fy * y / (z * z)
-        for j in (ju, jv):
-            j[0] = arm[1] * j[5] - arm[2] * j[4]
-            j[1] = arm[2] * j[3] - arm[0] * j[5]
-            j[2] = arm[0] * j[4] - arm[1] * j[3]
+        project_jacobian(arm, fx, fy, x, y, z, ju, jv)
         for a in range(6):
             gradient[a] += w * (ju[a] * du + jv[a] * dv)
             for b in range(6):
