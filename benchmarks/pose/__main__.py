@@ -29,7 +29,7 @@ from benchmarks.reconstruction.subjects import list_subjects
 from reconstruction.workspace import Workspace
 from surfemb.estimation.estimator import EstimatorConfig, PoseEstimator
 from surfemb.judging.reliability import reliability, to_json
-from surfemb.judging.validation import RIGHT
+from surfemb.judging.trials import RIGHT
 from workers.console import Bars
 
 STRANGERS = 40  # images without the object

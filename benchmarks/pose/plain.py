@@ -24,7 +24,7 @@ from surfemb.estimation.estimator import PoseEstimator
 from surfemb.estimation.pnp import HypothesisConfig, PoseBatch, draw_correspondences, plausible
 from surfemb.estimation.refine import increment
 from surfemb.estimation.solve import solve_crop
-from surfemb.judging.validation import RIGHT
+from surfemb.judging.trials import RIGHT
 
 DRAWS, SCORED = 10_000, 1_000
 IMAGES = 10

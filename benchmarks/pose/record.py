@@ -12,7 +12,7 @@ from benchmarks.pose.testset import SHARES
 from surfemb.bop.average_recall import average_recall
 from surfemb.bop.pose_errors import PoseErrors
 from surfemb.judging.metrics import recall
-from surfemb.judging.validation import RIGHT
+from surfemb.judging.trials import RIGHT
 
 THRESHOLDS = {"recall_0_02d": 0.02, "recall_0_05d": 0.05, "recall_0_10d": 0.10}
 SURE = 0.9

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
 from surfemb.samples.backgrounds import Backgrounds
@@ -34,18 +34,36 @@ def random_occluder(
     target: Bool[ndarray, "s s"], area: tuple[float, float], backgrounds: Backgrounds, rng: np.random.Generator
 ) -> Occluder:
     """About a corner or an edge of the target's box, with `area` times that box's area and sides of at most 5:1."""
-    side = target.shape[0]
-    rows, columns = np.flatnonzero(target.any(1)), np.flatnonzero(target.any(0))
-    if len(rows) == 0:
-        rows = columns = np.array([0, side - 1])
-    corner = np.array([columns[0], rows[0]])
-    extent = np.array([columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1])
+    corner, extent = _box(target)
     aspect = np.exp(rng.uniform(-1, 1) * np.log(5) / 2)
     size = np.sqrt(rng.uniform(*area) * extent.prod()) * np.array([aspect, 1 / aspect])
     centre = corner + extent * (_ANCHORS[rng.integers(len(_ANCHORS))] + rng.normal(0, 0.1, 2))
-    alpha = np.zeros((side, side), np.uint8)
-    cv2.fillPoly(alpha, [_outline(size, rng) + centre.round().astype(np.int32)], 255)
-    return Occluder(backgrounds.pick(rng, side, side, own_share=0.6), cv2.blur(alpha, (3, 3)))
+    return _made_up(_filled(target.shape, centre, _outline(size, rng)), backgrounds, rng)
+
+
+def random_stand_in(target: Bool[ndarray, "s s"], backgrounds: Backgrounds, rng: np.random.Generator) -> Occluder:
+    """Something else in the target's place, about as large, that shows nothing of it."""
+    corner, extent = _box(target)
+    alpha = _filled(target.shape, corner + extent / 2, _outline(extent * rng.uniform(0.9, 1.3, 2), rng))
+    return _made_up(np.maximum(alpha, cv2.dilate(target.astype(np.uint8) * 255, np.ones((7, 7), np.uint8))), backgrounds, rng)
+
+
+def _made_up(alpha: UInt8[ndarray, "s s"], backgrounds: Backgrounds, rng: np.random.Generator) -> Occluder:
+    return Occluder(backgrounds.pick(rng, len(alpha), len(alpha), own_share=0.6), cv2.blur(alpha, (3, 3)))
+
+
+def _box(target: Bool[ndarray, "s s"]) -> tuple[Float[ndarray, "2"], Float[ndarray, "2"]]:
+    """Least corner and extent, x and y; of the whole square where there is no target."""
+    rows, columns = np.flatnonzero(target.any(1)), np.flatnonzero(target.any(0))
+    if len(rows) == 0:
+        rows = columns = np.array([0, len(target) - 1])
+    return np.array([columns[0], rows[0]]), np.array([columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1])
+
+
+def _filled(shape: tuple[int, ...], centre: Float[ndarray, "2"], outline: ndarray) -> UInt8[ndarray, "s s"]:
+    alpha = np.zeros(shape, np.uint8)
+    cv2.fillPoly(alpha, [outline + centre.round().astype(np.int32)], 255)
+    return alpha
 
 
 def _outline(size_px: ndarray, rng: np.random.Generator) -> ndarray:

@@ -16,7 +16,9 @@ from surfemb.estimation.estimator import FACING, EstimatorConfig, PoseEstimator
 from surfemb.estimation.scoring import Fit
 from surfemb.judging.draw import draw_pose
 from surfemb.judging.metrics import add_error, recall
-from surfemb.judging.validation import ValidationConfig, measure_accuracy, overlay_sheet, summarise
+from surfemb.judging.overlays import overlay_sheet
+from surfemb.judging.questions import QuestionConfig
+from surfemb.judging.validation import ValidationConfig, measure_accuracy, summarise
 from surfemb.symmetry import Symmetry
 
 CAMERA = Camera(480, 360, 500, 500, 240, 180)
@@ -209,7 +211,7 @@ def test_validation_reports_what_was_achieved(mesh: Mesh, tmp_path: Path) -> Non
         write_mask(tmp_path / f"{seed}-mask.png", image.max(-1) > 0)
         views.append(View(str(seed), CAMERA, pose, tmp_path / f"{seed}.png", tmp_path / f"{seed}-mask.png"))
     estimator = PoseEstimator(Oracle(mesh, 0.2), mesh, replace(CONFIG, min_score=0.0))
-    accuracy = measure_accuracy(estimator, views, config=ValidationConfig(empty_boxes=1))
+    accuracy = measure_accuracy(estimator, views, config=ValidationConfig(questions=QuestionConfig(hidden=1, strangers=0)))
     report = summarise(accuracy, mesh.diameter, 0.5, metric=True)
     for kind in ("box", "search"):
         assert report[kind]["recall_0_05d"] == 1
@@ -228,7 +230,7 @@ def test_validation_takes_a_pose_turned_by_the_symmetry_as_right(mesh: Mesh, tmp
     write_mask(tmp_path / "0-mask.png", image.max(-1) > 0)
     view = View("0", CAMERA, pose @ half_turn, tmp_path / "0.png", tmp_path / "0-mask.png")
     estimator = PoseEstimator(Oracle(mesh, 0.2), mesh, replace(CONFIG, min_score=0.0))
-    config = ValidationConfig(empty_boxes=0, search=False)
+    config = ValidationConfig(questions=QuestionConfig(search=False, hidden=0, empty_boxes=0, strangers=0))
     (plain,), (turned,) = (measure_accuracy(estimator, [view], s, config).trials for s in (Symmetry(), Symmetry((half_turn,))))
     assert not plain.right
     assert turned.right
