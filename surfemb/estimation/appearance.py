@@ -17,6 +17,7 @@ from numpy import ndarray
 
 from reconstruction.rasterizers import Rasterizer
 from reconstruction.scene import Crop, Mesh, RigidTransform
+from surfemb.estimation.colour import colour_likeness
 from surfemb.estimation.correspondences import Evidence
 from surfemb.estimation.refine import difference, increment, project_jacobian
 from surfemb.samples.viewpoints import projected_box
@@ -55,17 +56,20 @@ class AppearanceConfig:
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """Render and image at one pose, locally of equal brightness and contrast. points: object coordinates. telling: where both show
-    the object, and the object has any print."""
+    the object, and the object has any print; nowhere, where that is too little to go by. colour: `colour_likeness`."""
 
     crop: Crop
     drawn: UInt8[ndarray, "h w"]
     seen: UInt8[ndarray, "h w"]
     points: Float[ndarray, "h w 3"]
     telling: Bool[ndarray, "h w"]
+    colour: float | None
 
     @property
-    def likeness(self) -> float:
-        """Correlation of the two, -1 to 1."""
+    def likeness(self) -> float | None:
+        """Correlation of the two, -1 to 1; None where nothing tells."""
+        if not self.telling.any():
+            return None
         a, b = (picture[self.telling].astype(np.float32) - 128 for picture in (self.drawn, self.seen))
         return float((a * b).sum() / max(float(np.sqrt((a * a).sum() * (b * b).sum())), 1e-6))
 
@@ -75,14 +79,15 @@ class Aligned:
     """information: (6, 6) of the pose, the networks' and the print's, in units of the networks', for `increment`."""
 
     cam_from_obj: RigidTransform
-    likeness: float
+    likeness: float | None
+    colour: float | None
     information: Float[ndarray, "6 6"]
 
 
 def compare(
     rasterizer: Rasterizer, image: UInt8[ndarray, "h w 3"], evidence: Evidence, cam_from_obj: RigidTransform, config: AppearanceConfig
 ) -> Comparison | None:
-    """None where there is nothing to compare: a mesh without colours, a plain or hidden object, a pose that is not before the camera."""
+    """None where there is nothing to compare: a mesh without colours, a pose that is not before the camera."""
     mesh, camera = rasterizer.mesh, evidence.crop.source
     box = projected_box(camera, cam_from_obj, mesh.vertices[:: len(mesh.vertices) // 500 + 1])
     if mesh.colors is None or box is None or min(box[2] - box[0], box[3] - box[1]) < 1:
@@ -90,13 +95,14 @@ def compare(
     crop = camera.crop_towards(box, config.px, config.padding)
     raster = rasterizer.render(crop.camera, crop.crop_from_cam @ cam_from_obj)
     shown = raster.mask & (_visible(evidence, crop) > config.least_visible)
-    drawn_at = raster.interpolate(_with_luma(mesh))
-    photo = cv2.cvtColor(crop.warp(image), cv2.COLOR_RGB2GRAY).astype(np.float32)
-    drawn, deviation = _equalised(drawn_at[..., 3], shown, config.window)
-    seen, _ = _equalised(photo, shown, config.window)
+    vertices = raster.interpolate(_with_colors(mesh))
+    points, print_, photo = vertices[..., :3], np.ascontiguousarray(vertices[..., 3:]), crop.warp(image).astype(np.float32)
+    drawn, deviation = _equalised(cv2.cvtColor(print_, cv2.COLOR_RGB2GRAY), shown, config.window)
+    seen, _ = _equalised(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), shown, config.window)
     inner = cv2.erode(shown.astype(np.uint8), np.ones((2 * config.rim + 1,) * 2, np.uint8), borderValue=0) > 0
     telling = inner & (deviation > config.least_deviation)
-    return Comparison(crop, drawn, seen, drawn_at[..., :3], telling) if telling.sum() >= config.least_pixels else None
+    telling &= telling.sum() >= config.least_pixels
+    return Comparison(crop, drawn, seen, points, telling, colour_likeness(print_, photo, inner))
 
 
 def align(
@@ -107,22 +113,24 @@ def align(
     information: Float[ndarray, "6 6"],
     config: AppearanceConfig,
 ) -> list[Aligned]:
-    """The given pose, then, where it can be bettered, the one whose render is most like the image; empty where nothing can be compared.
+    """The given pose, then, where its print can be laid better, the one most like the image; empty where nothing can be compared.
 
     information: (6, 6) of the given pose, for `increment`, camera axes.
     """
     tried: list[Aligned] = []
-    pose = Aligned(cam_from_obj, 0.0, information)
+    pose = Aligned(cam_from_obj, None, None, information)
     for done in range(config.rounds + 1):
         comparison = compare(rasterizer, image, evidence, pose.cam_from_obj, config)
         if comparison is None:
             break
-        tried.append(replace(pose, likeness=comparison.likeness))
+        tried.append(replace(pose, likeness=comparison.likeness, colour=comparison.colour))
+        if tried[-1].likeness is None:
+            break
         if done < config.rounds:
             before, pose = pose, _step(comparison, pose, tried[0], config)
             if _moved_px(comparison, before.cam_from_obj, pose.cam_from_obj) < config.still_px:
                 break
-    return [*tried[:1], *sorted(tried[1:], key=lambda a: -a.likeness)[:1]]
+    return [*tried[:1], *sorted(tried[1:], key=lambda a: -(a.likeness or 0.0))[:1]]
 
 
 def _moved_px(comparison: Comparison, before: RigidTransform, after: RigidTransform) -> float:
@@ -155,7 +163,7 @@ def _step(comparison: Comparison, now: Aligned, start: Aligned, config: Appearan
         moved = increment(moved, step * min(1.0, 0.2 / max(float(np.linalg.norm(step[:3])), 1e-9)))
         if np.linalg.norm(step[:3]) < 1e-4:
             break
-    return Aligned(turn.inverse() @ moved, 0.0, axes.T @ hessian @ axes / config.network_share)
+    return Aligned(turn.inverse() @ moved, None, None, axes.T @ hessian @ axes / config.network_share)
 
 
 def _flow(comparison: Comparison, config: AppearanceConfig) -> tuple[Float[ndarray, "h w 2"], Bool[ndarray, "h w"]]:
@@ -179,10 +187,10 @@ def _visible(evidence: Evidence, crop: Crop) -> Float[ndarray, "h w"]:
 
 
 @lru_cache(maxsize=8)
-def _with_luma(mesh: Mesh) -> Float[ndarray, "n 4"]:
-    """Vertices and how bright each is."""
+def _with_colors(mesh: Mesh) -> Float[ndarray, "n 6"]:
+    """Vertices and their colours, RGB grey levels."""
     assert mesh.colors is not None, "a mesh without colours is not compared"
-    return np.column_stack([mesh.vertices, mesh.colors @ np.array([0.299, 0.587, 0.114])]).astype(np.float32)
+    return np.column_stack([mesh.vertices, mesh.colors]).astype(np.float32)
 
 
 def _equalised(

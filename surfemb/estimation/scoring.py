@@ -18,6 +18,7 @@ VISIBLE = 0.75  # chance that a pixel of the silhouette shows the object, not so
 STRAY = 0.03  # chance that a pixel beside the silhouette is taken for the object
 WEIGHT = 2.5  # of the correspondences against the mask: that of their joint likelihood for an object on a third of the crop
 LIKENESS = 3.0  # of render and image against what the networks say: a well-laid print gains 0.02-0.1 of it
+COLOUR = 1.0  # of their colours
 _ROUGH, _FINE = 250, 1000  # surface points: to see which poses are worth a look, and a few in each cell that the object covers
 _WORTH = 120  # poses
 _CELL = 2  # thinned pixels per cell of the coarse score
@@ -31,8 +32,8 @@ class Fit:
     correspondence: mean gain over a uniform guess, over ln m (1 is perfect, 0 chance).
     iou: predicted mask against silhouette. inside: share of the predicted mask that the silhouette covers.
     agreement: share of predicted object pixels whose most likely surface point lies within a tenth of the diameter of
-    what the pose puts there. pixels: predicted object pixels, thinned. likeness: of the image and the object drawn at the pose; None
-    where it has no print to compare.
+    what the pose puts there. pixels: predicted object pixels, thinned. likeness, colour: of the image and the object drawn at the pose,
+    its print and its colours; None where it has none to compare.
     """
 
     mask: float
@@ -42,6 +43,7 @@ class Fit:
     agreement: float
     pixels: int
     likeness: float | None = None
+    colour: float | None = None
 
     @property
     def total(self) -> float:
@@ -50,7 +52,7 @@ class Fit:
 
     @property
     def with_likeness(self) -> float:
-        return self.total + LIKENESS * (self.likeness or 0.0)
+        return self.total + LIKENESS * (self.likeness or 0.0) + COLOUR * (self.colour or 0.0)
 
 
 def coarse_scores(poses: PoseBatch, evidence: Evidence, surface: Surface) -> Float[ndarray, "n"]:

@@ -9,7 +9,7 @@ from estimation_oracle import Oracle, Painted, lumpy_mesh, random_pose
 
 from reconstruction.rasterizers import make_rasterizer
 from reconstruction.scene import Camera, Mesh, RigidTransform
-from surfemb.estimation.appearance import Aligned, AppearanceConfig, align
+from surfemb.estimation.appearance import Aligned, AppearanceConfig, align, compare
 from surfemb.estimation.correspondences import Evidence, observe, sample_surface
 from surfemb.estimation.refine import increment
 from surfemb.judging.metrics import add_error
@@ -81,11 +81,14 @@ def test_the_print_tells_a_right_pose_from_a_wrong_one(mesh: Mesh) -> None:
     assert wrong < 0.4
 
 
-def test_a_plain_object_has_nothing_to_compare(mesh: Mesh) -> None:
+def test_a_plain_object_has_no_print_to_lay(mesh: Mesh) -> None:
     truth = random_pose(np.random.default_rng(2), 4.5 * mesh.diameter, 0.05)
     evidence, image = evidence_of(mesh, truth, 0.0), photo(mesh, truth, np.random.default_rng(2))
     grey = replace(mesh, colors=np.full_like(mesh.colors, 120))
-    assert aligned(grey, truth, image, evidence) == []
+    (only,) = aligned(grey, truth, image, evidence)
+    assert only.cam_from_obj is truth
+    assert only.likeness is None
+    assert only.colour is not None
     assert aligned(replace(mesh, colors=None), truth, image, evidence) == []
 
 
@@ -95,3 +98,20 @@ def test_what_the_networks_hold_fast_stays(mesh: Mesh) -> None:
     start, image = rough(mesh, truth, rng), photo(mesh, truth, rng)
     tried = align(make_rasterizer(mesh), image, evidence_of(mesh, truth, 0.0), start, 1e12 * np.eye(6), AppearanceConfig())
     np.testing.assert_allclose(tried[-1].cam_from_obj.matrix, start.matrix, atol=1e-4)
+
+
+def test_colours_tell_two_sides_of_one_shape_apart_in_any_light(mesh: Mesh) -> None:
+    """Red on one side, green on the other; the image is darker, of another white balance, and noisy."""
+    sides = replace(mesh, colors=np.where(mesh.vertices[:, :1] > 0, (200, 60, 50), (40, 150, 70)).astype(np.uint8))
+    rng = np.random.default_rng(4)
+    truth = random_pose(rng, 4.5 * mesh.diameter, 0.05)
+    image = (photo(sides, truth, rng) * (0.9, 0.8, 0.75)).astype(np.uint8)
+    evidence = evidence_of(mesh, truth, 0.0)
+    turned = RigidTransform(truth.rotation @ np.diag([-1.0, -1.0, 1.0]), truth.translation)
+    right, wrong = (compare(make_rasterizer(sides), image, evidence, pose, AppearanceConfig()) for pose in (truth, turned))
+    assert right is not None
+    assert wrong is not None
+    assert right.colour is not None
+    assert wrong.colour is not None
+    assert right.colour > 0.6
+    assert wrong.colour < 0.2
