@@ -20,6 +20,7 @@ from reconstruction.scene import Crop, Mesh, RigidTransform
 from surfemb.estimation.colour import colour_likeness
 from surfemb.estimation.correspondences import Evidence
 from surfemb.estimation.refine import difference, increment, project_jacobian
+from surfemb.estimation.scoring import UNLIKE, Likeness
 from surfemb.samples.viewpoints import projected_box
 
 PATCH = 9  # pixels: over which flow is judged
@@ -56,7 +57,7 @@ class AppearanceConfig:
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """Render and image at one pose, locally of equal brightness and contrast. points: object coordinates. telling: where both show
-    the object, and the object has any print; nowhere, where that is too little to go by. colour: `colour_likeness`."""
+    the object, and the object has any print; nowhere, where that is too little to go by. colour: as `colour_likeness` has it."""
 
     crop: Crop
     drawn: UInt8[ndarray, "h w"]
@@ -66,12 +67,11 @@ class Comparison:
     colour: float | None
 
     @property
-    def likeness(self) -> float | None:
-        """Correlation of the two, -1 to 1; None where nothing tells."""
+    def likeness(self) -> Likeness:
         if not self.telling.any():
-            return None
+            return Likeness(None, self.colour)
         a, b = (picture[self.telling].astype(np.float32) - 128 for picture in (self.drawn, self.seen))
-        return float((a * b).sum() / max(float(np.sqrt((a * a).sum() * (b * b).sum())), 1e-6))
+        return Likeness(float((a * b).sum() / max(float(np.sqrt((a * a).sum() * (b * b).sum())), 1e-6)), self.colour)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +79,7 @@ class Aligned:
     """information: (6, 6) of the pose, the networks' and the print's, in units of the networks', for `increment`."""
 
     cam_from_obj: RigidTransform
-    likeness: float | None
-    colour: float | None
+    likeness: Likeness
     information: Float[ndarray, "6 6"]
 
 
@@ -118,19 +117,19 @@ def align(
     information: (6, 6) of the given pose, for `increment`, camera axes.
     """
     tried: list[Aligned] = []
-    pose = Aligned(cam_from_obj, None, None, information)
+    pose = Aligned(cam_from_obj, UNLIKE, information)
     for done in range(config.rounds + 1):
         comparison = compare(rasterizer, image, evidence, pose.cam_from_obj, config)
         if comparison is None:
             break
-        tried.append(replace(pose, likeness=comparison.likeness, colour=comparison.colour))
-        if tried[-1].likeness is None:
+        tried.append(replace(pose, likeness=comparison.likeness))
+        if tried[-1].likeness.print is None:
             break
         if done < config.rounds:
             before, pose = pose, _step(comparison, pose, tried[0], config)
             if _moved_px(comparison, before.cam_from_obj, pose.cam_from_obj) < config.still_px:
                 break
-    return [*tried[:1], *sorted(tried[1:], key=lambda a: -(a.likeness or 0.0))[:1]]
+    return [*tried[:1], *sorted(tried[1:], key=lambda a: -a.likeness.total)[:1]]
 
 
 def _moved_px(comparison: Comparison, before: RigidTransform, after: RigidTransform) -> float:
@@ -163,7 +162,7 @@ def _step(comparison: Comparison, now: Aligned, start: Aligned, config: Appearan
         moved = increment(moved, step * min(1.0, 0.2 / max(float(np.linalg.norm(step[:3])), 1e-9)))
         if np.linalg.norm(step[:3]) < 1e-4:
             break
-    return Aligned(turn.inverse() @ moved, None, None, axes.T @ hessian @ axes / config.network_share)
+    return Aligned(turn.inverse() @ moved, UNLIKE, axes.T @ hessian @ axes / config.network_share)
 
 
 def _flow(comparison: Comparison, config: AppearanceConfig) -> tuple[Float[ndarray, "h w 2"], Bool[ndarray, "h w"]]:

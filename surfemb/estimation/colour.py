@@ -1,4 +1,4 @@
-"""How much the colours of an image are those of the object drawn at a pose: what tells a stranger of the same outline, and red from green."""
+"""Are the colours of an image those of the object drawn at a pose? They tell strangers of the same outline, and side from side."""
 
 from __future__ import annotations
 

@@ -12,9 +12,9 @@ from numpy import ndarray
 from scipy.optimize import minimize
 
 from reconstruction.errors import InputError
-from surfemb.estimation.scoring import Fit
+from surfemb.estimation.scoring import Fit, Likeness
 
-UNKNOWN_LIKENESS, UNKNOWN_COLOUR = 0.5, 0.5  # where there is nothing to compare: neither for the pose nor against it
+UNKNOWN = Likeness(print=0.5, colour=0.5)  # where there is nothing to compare: neither for the pose nor against it
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class Confidence:
 def features(fit: Fit) -> Float[ndarray, "6"]:
     """Silhouette overlap, share of the mask inside the silhouette, share of agreeing pixels, gain of the correspondences, likeness of
     print and colours."""
-    likeness = UNKNOWN_LIKENESS if fit.likeness is None else fit.likeness
-    colour = UNKNOWN_COLOUR if fit.colour is None else max(fit.colour, -1.0)
-    return np.array([fit.iou, fit.inside, fit.agreement, fit.correspondence, likeness, colour])
+    print_ = UNKNOWN.print if fit.likeness.print is None else fit.likeness.print
+    colour = UNKNOWN.colour if fit.likeness.colour is None else max(fit.likeness.colour, -1.0)
+    return np.array([fit.iou, fit.inside, fit.agreement, fit.correspondence, print_, colour])
 
 
 def fit_confidence(right: Sequence[Fit], wrong: Sequence[Fit], prior: Confidence = Confidence()) -> Confidence:

@@ -225,7 +225,7 @@ class PoseEstimator:
         for aligned in tried:
             given = aligned.cam_from_obj is solution.cam_from_obj
             fit = solution.fit if given else judge(evidence, self.surface, self.rasterizer, aligned.cam_from_obj)
-            found = Solution(aligned.cam_from_obj, replace(fit, likeness=aligned.likeness, colour=aligned.colour), aligned.information, evidence)
+            found = Solution(aligned.cam_from_obj, replace(fit, likeness=aligned.likeness), aligned.information, evidence)
             if best is solution or found.fit.with_likeness > best.fit.with_likeness:
                 best = found
         return best
@@ -248,7 +248,7 @@ class PoseEstimator:
         config, diameter = self.config.depth, self.mesh.diameter
         window = DepthWindow.around(camera, depth, box, config.max_side_px)
         moved = refine_depth(self.rasterizer, window, solution.cam_from_obj, diameter, solution.information, config)
-        fit = replace(judge(solution.evidence, self.surface, self.rasterizer, moved), likeness=solution.fit.likeness, colour=solution.fit.colour)
+        fit = replace(judge(solution.evidence, self.surface, self.rasterizer, moved), likeness=solution.fit.likeness)
         gain = window.agreement(self.rasterizer, moved, config.tolerance * diameter)
         gain -= window.agreement(self.rasterizer, solution.cam_from_obj, config.tolerance * diameter)
         return (moved, fit) if fit.total + gain > solution.fit.total else (solution.cam_from_obj, solution.fit)

@@ -17,11 +17,29 @@ OUTLIER = 0.1  # share of pixels that may show anything: bounds what one wrong p
 VISIBLE = 0.75  # chance that a pixel of the silhouette shows the object, not something in front of it
 STRAY = 0.03  # chance that a pixel beside the silhouette is taken for the object
 WEIGHT = 2.5  # of the correspondences against the mask: that of their joint likelihood for an object on a third of the crop
-LIKENESS = 3.0  # of render and image against what the networks say: a well-laid print gains 0.02-0.1 of it
-COLOUR = 1.0  # of their colours
+PRINT = 3.0  # of render and image against what the networks say: a well-laid print gains 0.02-0.1 of it
+COLOUR = 1.0
 _ROUGH, _FINE = 250, 1000  # surface points: to see which poses are worth a look, and a few in each cell that the object covers
 _WORTH = 120  # poses
 _CELL = 2  # thinned pixels per cell of the coarse score
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """Of the image and the object drawn at a pose, None where there is nothing to compare.
+
+    print: correlation, brightness and contrast made equal everywhere. colour: as `colour_likeness` has it.
+    """
+
+    print: float | None = None
+    colour: float | None = None
+
+    @property
+    def total(self) -> float:
+        return PRINT * (self.print or 0.0) + COLOUR * (self.colour or 0.0)
+
+
+UNLIKE = Likeness()
 
 
 @dataclass(frozen=True)
@@ -32,8 +50,7 @@ class Fit:
     correspondence: mean gain over a uniform guess, over ln m (1 is perfect, 0 chance).
     iou: predicted mask against silhouette. inside: share of the predicted mask that the silhouette covers.
     agreement: share of predicted object pixels whose most likely surface point lies within a tenth of the diameter of
-    what the pose puts there. pixels: predicted object pixels, thinned. likeness, colour: of the image and the object drawn at the pose,
-    its print and its colours; None where it has none to compare.
+    what the pose puts there. pixels: predicted object pixels, thinned. likeness: of the image and the object drawn at the pose.
     """
 
     mask: float
@@ -42,8 +59,7 @@ class Fit:
     inside: float
     agreement: float
     pixels: int
-    likeness: float | None = None
-    colour: float | None = None
+    likeness: Likeness = UNLIKE
 
     @property
     def total(self) -> float:
@@ -52,7 +68,7 @@ class Fit:
 
     @property
     def with_likeness(self) -> float:
-        return self.total + LIKENESS * (self.likeness or 0.0) + COLOUR * (self.colour or 0.0)
+        return self.total + self.likeness.total
 
 
 def coarse_scores(poses: PoseBatch, evidence: Evidence, surface: Surface) -> Float[ndarray, "n"]:

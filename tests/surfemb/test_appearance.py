@@ -64,7 +64,7 @@ def test_a_rough_pose_becomes_exact_in_other_light_and_behind_things(mesh: Mesh,
             columns = np.nonzero(make_rasterizer(mesh).render(CAMERA, truth).mask)[1]
             image[:, : int(np.quantile(columns, hidden))] = photo(mesh, RigidTransform(truth.rotation, -truth.translation), rng)[:, :1]
         first, best = aligned(mesh, start, image, evidence_of(mesh, truth, hidden))
-        assert best.likeness > first.likeness
+        assert best.likeness.total > first.likeness.total
         before.append(add_error(first.cam_from_obj, truth, mesh.vertices) / mesh.diameter)
         after.append(add_error(best.cam_from_obj, truth, mesh.vertices) / mesh.diameter)
     assert np.median(before) > 0.03
@@ -76,7 +76,7 @@ def test_the_print_tells_a_right_pose_from_a_wrong_one(mesh: Mesh) -> None:
     truth = random_pose(rng, 4.5 * mesh.diameter, 0.05)
     turned = RigidTransform(truth.rotation @ RigidTransform.from_rotvec(np.array([0, 0, np.pi]), np.zeros(3)).rotation, truth.translation)
     image, evidence = photo(mesh, truth, rng), evidence_of(mesh, truth, 0.0)
-    right, wrong = (max(a.likeness for a in aligned(mesh, pose, image, evidence)) for pose in (truth, turned))
+    right, wrong = (max(a.likeness.print or 0.0 for a in aligned(mesh, pose, image, evidence)) for pose in (truth, turned))
     assert right > 0.8
     assert wrong < 0.4
 
@@ -87,8 +87,8 @@ def test_a_plain_object_has_no_print_to_lay(mesh: Mesh) -> None:
     grey = replace(mesh, colors=np.full_like(mesh.colors, 120))
     (only,) = aligned(grey, truth, image, evidence)
     assert only.cam_from_obj is truth
-    assert only.likeness is None
-    assert only.colour is not None
+    assert only.likeness.print is None
+    assert only.likeness.colour is not None
     assert aligned(replace(mesh, colors=None), truth, image, evidence) == []
 
 

@@ -1,7 +1,5 @@
 """What validation asks: an object partly hidden is partly seen, and where something stands in its place nothing of it is."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from estimation_oracle import Painted, lumpy_mesh, random_pose
