@@ -8,6 +8,11 @@ from reconstruction.generated import CaptureConfig, GeneratedCapture, render_cap
 from reconstruction.scene import View
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest test first, so that the others are done beside it."""
+    items.sort(key=lambda item: "test_whole_system" not in item.nodeid)
+
+
 @pytest.fixture(scope="session")
 def generated_capture(tmp_path_factory: pytest.TempPathFactory) -> GeneratedCapture:
     """24 photos and 4 held-out ones at 480 x 360, with depth. Read-only: tests copy what they change."""
