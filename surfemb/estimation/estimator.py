@@ -80,8 +80,11 @@ class PoseEstimator:
         self.rasterizer = make_rasterizer(mesh, config.rasterizer)
 
     @classmethod
-    def load(cls, object_dir: Path, config: EstimatorConfig = EstimatorConfig()) -> PoseEstimator:
-        """Reads mesh, networks and, once validated, the object's score calibration. Raises InputError where it is not trained."""
+    def load(cls, object_dir: Path, config: EstimatorConfig = EstimatorConfig(), calibrated: bool = True) -> PoseEstimator:
+        """Reads mesh, networks and, once validated, the object's score calibration and symmetry, but not where `calibrated` is False.
+
+        Raises InputError where it is not trained, or was calibrated by another version.
+        """
         from surfemb.learning.network import CorrespondenceModel
 
         workspace = Workspace(object_dir)
@@ -92,7 +95,7 @@ class PoseEstimator:
                 )
         model = CorrespondenceModel.load(workspace.model, workspace.weights)
         confidence, symmetry = Confidence(), Symmetry()
-        if workspace.accuracy.exists():
+        if calibrated and workspace.accuracy.exists():
             accuracy = json.loads(workspace.accuracy.read_text())
             confidence, symmetry = Confidence.from_json(accuracy["confidence"]), Symmetry.from_bop(accuracy.get("symmetry", {}))
         metric = json.loads(workspace.scale.read_text())["units"] == "m"

@@ -140,7 +140,7 @@ def _row(trial: Trial, confidence: Confidence) -> dict[str, Any]:
 
 def run(config: ValidationConfig, context: StageContext) -> Quality:
     workspace = context.workspace
-    estimator = PoseEstimator.load(workspace.root, replace(config.estimator, min_score=0.0))
+    estimator = PoseEstimator.load(workspace.root, replace(config.estimator, min_score=0.0), calibrated=False)
     _, held_out = split_views(load_views(workspace.views))
     symmetry = find_symmetry(estimator.mesh, config.seed)
     accuracy = measure_accuracy(estimator, held_out, symmetry.exact, config, context.progress)

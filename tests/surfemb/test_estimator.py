@@ -11,6 +11,7 @@ from reconstruction.errors import ImageError, InputError
 from reconstruction.rasterizers import make_rasterizer
 from reconstruction.scene import Camera, Mesh, RigidTransform, View
 from reconstruction.scene.images import write_mask, write_photo
+from reconstruction.workspace import Workspace
 from surfemb.estimation.confidence import Confidence, fit_confidence
 from surfemb.estimation.estimator import FACING, EstimatorConfig, PoseEstimator
 from surfemb.estimation.scoring import Fit
@@ -19,6 +20,7 @@ from surfemb.judging.metrics import add_error, recall
 from surfemb.judging.overlays import overlay_sheet
 from surfemb.judging.questions import QuestionConfig
 from surfemb.judging.validation import ValidationConfig, measure_accuracy, summarise
+from surfemb.learning.network import CorrespondenceModel, NetworkConfig
 from surfemb.symmetry import Symmetry
 
 CAMERA = Camera(480, 360, 500, 500, 240, 180)
@@ -174,6 +176,19 @@ def test_impossible_images_and_cameras_are_refused(estimator: PoseEstimator) -> 
 def test_an_object_that_is_not_trained_says_so(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="onboard"):
         PoseEstimator.load(tmp_path)
+
+
+def test_what_another_version_calibrated_is_refused_but_can_be_validated_anew(mesh: Mesh, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    for path in (workspace.scale, workspace.mesh, workspace.model, workspace.accuracy):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    mesh.save(workspace.mesh)
+    workspace.scale.write_text('{"units": "m"}')
+    CorrespondenceModel(NetworkConfig(), 0.1).save(workspace.model, workspace.weights, {})
+    workspace.accuracy.write_text('{"confidence": {"weights": [1, 2], "bias": 0}}')
+    with pytest.raises(InputError, match="--resume"):
+        PoseEstimator.load(tmp_path, CONFIG)
+    assert PoseEstimator.load(tmp_path, CONFIG, calibrated=False).confidence == Confidence()
 
 
 def a_fit(iou: float, agreement: float, gain: float) -> Fit:
