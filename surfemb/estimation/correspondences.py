@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from numpy import ndarray
 from scipy.spatial import cKDTree
 from torch import Tensor
@@ -74,13 +74,14 @@ def farthest_points(points: Float[ndarray, "n 3"], count: int) -> ndarray:
 class Evidence:
     """What the networks say about one crop, at every second pixel of each axis: camera (its pixels are exactly those).
 
-    mask: probability that the pixel shows the object. The other fields are for the n pixels that may show it at all:
-    rows and columns in `mask`, log-probability of every surface point.
+    mask: probability that the pixel shows the object. known: pixels that lie in the image; beyond it nothing is said. The other fields
+    are for the n pixels that may show the object at all: rows and columns in `mask`, log-probability of every surface point.
     """
 
     crop: Crop
     camera: Camera
     mask: Float[ndarray, "h w"]
+    known: Bool[ndarray, "h w"]
     rows: Int[ndarray, "n"]
     columns: Int[ndarray, "n"]
     log_probability: Float[ndarray, "n m"]
@@ -110,7 +111,15 @@ def _evidence(surface: Surface, crop: Crop, mask: Float[ndarray, "H W"], queries
     thinned = np.ascontiguousarray(mask[::STRIDE, ::STRIDE])
     rows, columns = np.nonzero(thinned > MIN_MASK)
     similarity = torch.from_numpy(queries[STRIDE * rows, STRIDE * columns]) @ torch.from_numpy(surface.keys).T
-    return Evidence(crop, thin(crop.camera, STRIDE), thinned, rows, columns, torch.log_softmax(similarity, 1).numpy())
+    camera = thin(crop.camera, STRIDE)
+    return Evidence(crop, camera, thinned, in_source(replace(crop, camera=camera)), rows, columns, torch.log_softmax(similarity, 1).numpy())
+
+
+def in_source(crop: Crop) -> Bool[ndarray, "h w"]:
+    """Pixels of the crop that see a part of the source image."""
+    rows, columns = np.indices((crop.camera.height, crop.camera.width))
+    rays = crop.camera.unproject(np.stack([columns, rows], -1).reshape(-1, 2).astype(float), np.ones(rows.size))
+    return crop.source.contains(crop.source.project(crop.crop_from_cam.inverse().apply(rays))).reshape(rows.shape)
 
 
 def thin(camera: Camera, stride: int) -> Camera:

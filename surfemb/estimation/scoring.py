@@ -95,7 +95,8 @@ def _splat(
 ) -> Float[ndarray, "n"]:
     """gain: of each `every`-th surface point. thinner: one of so many of those is used."""
     mask = evidence.mask.reshape(gain.shape[0], _CELL, gain.shape[1], _CELL)
-    inside, outside = mask_log_likelihoods(mask.max((1, 3)))  # the largest, since a splat covers a cell that it only touches
+    known = evidence.known.reshape(mask.shape).mean((1, 3))
+    inside, outside = (known * part for part in mask_log_likelihoods(mask.max((1, 3))))  # the largest: a splat covers what it touches
     share = mask.mean((1, 3))
     camera = evidence.camera
     return _splat_scores(
@@ -180,8 +181,8 @@ def _splat_scores(rotations, translations, points, normals, intrinsics, gain, co
 
 def fit_pose(raster: Raster, evidence: Evidence, surface: Surface) -> Fit:
     """The exact score of one pose. `raster`: the mesh seen by the evidence's camera at that pose."""
-    silhouette, mask = raster.mask, evidence.mask
-    likelihood = float(np.where(silhouette, *mask_log_likelihoods(mask)).mean())
+    silhouette, mask = raster.mask & evidence.known, evidence.mask * evidence.known
+    likelihood = float((np.where(silhouette, *mask_log_likelihoods(mask)) * evidence.known).mean())
     union = np.maximum(mask, silhouette).sum()
     shared = np.minimum(mask, silhouette).sum()
     iou, inside = float(shared / max(union, 1e-9)), float(shared / max(mask.sum(), 1e-9))

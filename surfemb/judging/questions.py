@@ -26,13 +26,14 @@ ATTEMPTS = 20
 
 @dataclass(frozen=True)
 class QuestionConfig:
-    """Per photo. search: also without a box. hidden: with things in front that leave `visible` of the object, from and to.
+    """Per photo. search: also without a box. hidden: so often with things in front, and so often beyond the border of a part of the
+    photo; `visible` of the object is left, from and to.
 
     empty_boxes: of parts without the object. strangers: photos with something else in the object's place, searched.
     """
 
     search: bool = True
-    hidden: int = 2
+    hidden: int = 1
     visible: tuple[float, float] = (0.3, 0.8)
     empty_boxes: int = 2
     strangers: int = 1
@@ -40,10 +41,11 @@ class QuestionConfig:
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """boxes: None where the whole photo is searched."""
+    """boxes: None where the whole photo is searched. The photo may be a part of the view's."""
 
     kind: Kind
     photo: UInt8[ndarray, "h w 3"]
+    camera: Camera
     boxes: list[Box] | None
 
 
@@ -62,17 +64,19 @@ def questions(view: View, pictures: Backgrounds, config: QuestionConfig, rng: np
     box = (float(columns.min()), float(rows.min()), float(columns.max()), float(rows.max()))
     if min(box[2] - box[0], box[3] - box[1]) < 8:
         return
-    yield Question("box", photo, [box])
+    yield Question("box", photo, view.camera, [box])
     if config.search:
-        yield Question("search", photo, None)
+        yield Question("search", photo, view.camera, None)
     for _ in range(config.hidden):
         hidden = partly_hidden(photo, mask, config.visible, pictures, rng)
         if hidden is not None:
-            yield Question("hidden", hidden, [box])
+            yield Question("hidden", hidden, view.camera, [box])
+        yield cut_off(photo, mask, view.camera, box, rng.uniform(*config.visible), rng)
     for empty in empty_boxes(view.camera, box, config.empty_boxes, rng):
-        yield Question("empty", photo, [empty])
+        yield Question("empty", photo, view.camera, [empty])
     for _ in range(config.strangers):
-        yield Question("stranger", _pasted(photo, mask, lambda target: random_stand_in(target, pictures, rng))[0], None)
+        strange = _pasted(photo, mask, lambda target: random_stand_in(target, pictures, rng))[0]
+        yield Question("stranger", strange, view.camera, None)
 
 
 def partly_hidden(
@@ -88,6 +92,20 @@ def partly_hidden(
         if visible[0] <= 1 - covered[mask].mean() <= visible[1]:
             return hidden
     return None
+
+
+def cut_off(
+    photo: UInt8[ndarray, "h w 3"], mask: Bool[ndarray, "h w"], camera: Camera, box: Box, visible: float, rng: np.random.Generator
+) -> Question:
+    """A part of the photo that has about this share of the mask, on one side of a row or a column."""
+    axis, first = int(rng.integers(2)), bool(rng.integers(2))
+    share = np.cumsum(mask.sum(1 - axis)) / mask.sum()
+    at = int(np.searchsorted(share, visible if first else 1 - visible)) + 1
+    low, high = [0, 0], [*mask.shape]
+    (high if first else low)[axis] = at
+    (y0, x0), (y1, x1) = low, high
+    part = np.ascontiguousarray(photo[y0:y1, x0:x1])
+    return Question("hidden", part, camera.cropped(x0, y0, x1 - x0, y1 - y0), [(box[0] - x0, box[1] - y0, box[2] - x0, box[3] - y0)])
 
 
 def _pasted(

@@ -87,7 +87,7 @@ def measure_accuracy(
 def _trials(estimator: PoseEstimator, view: View, same: list[RigidTransform], asked: Iterable[Question]) -> Iterator[Trial]:
     box = projected_box(view.camera, view.cam_from_world, estimator.surface.points)
     for question in asked:
-        poses = estimator.estimate(question.photo, view.camera, question.boxes).poses
+        poses = estimator.estimate(question.photo, question.camera, question.boxes).poses
         answer = poses[0] if poses else None
         if question.kind == "empty" and answer is not None and box is not None and overlap(answer.box, box) > 0.1:
             continue  # the second look wandered to the object itself: that is no false alarm

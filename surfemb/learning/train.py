@@ -152,4 +152,4 @@ def _facts(mesh: Mesh, views: list[View], hidden: list[View]) -> dict[str, Any]:
     }
 
 
-CORRESPONDENCE = Stage("correspondence", 2, ("scale", "surface", "synthetic"), run)
+CORRESPONDENCE = Stage("correspondence", 3, ("scale", "surface", "synthetic"), run)

@@ -31,7 +31,7 @@ class CropConfig:
     relight: by how much the object is brighter towards another lamp and darker away from it. The capture's own light is baked into
     photos and colours alike; a network that is shown no other takes the lit side of a bottle for its front.
     stored_px, stored_padding: how much of a photo around the object is kept in memory. occluder_area: over the object's box.
-    coordinate_noise: standard deviation over the object's radius.
+    coordinate_noise: standard deviation over the object's radius. p_cut: of samples that reach over an image's border, black beyond it.
     """
 
     padding: tuple[float, float] = (1.05, 1.7)
@@ -41,6 +41,7 @@ class CropConfig:
     p_keep: float = 0.5
     p_negative: float = 0.08
     p_occlude: float = 0.5
+    p_cut: float = 0.1
     p_relight: float = 0.8
     relight: tuple[float, float] = (0.2, 0.8)
     occluder_area: tuple[float, float] = (0.1, 0.7)
@@ -122,8 +123,10 @@ class CropSampler:
         visible = (alpha > 127) & raster.mask
         if rng.random() < self.config.p_occlude:
             image, visible = self._hide_some(image, visible, raster.mask, rng)
-        coordinates = raster.coordinates() * visible[..., None]
-        return CropSample(self.augmenter(image, rng), visible, coordinates, crop.camera, crop_from_obj)
+        image = self.augmenter(image, rng)
+        if rng.random() < self.config.p_cut:
+            image, visible = self._cut_off(image, visible, rng)
+        return CropSample(image, visible, raster.coordinates() * visible[..., None], crop.camera, crop_from_obj)
 
     def plain(self, view: View, padding: float) -> CropSample | None:
         """The view's photo as an estimate would crop it around the whole object; None where that is not in front of the camera."""
@@ -192,6 +195,16 @@ class CropSampler:
         if hidden_visible.sum() < self.config.least_visible * max(visible.sum(), 1):
             return image, visible
         return hidden_image, hidden_visible
+
+    def _cut_off(
+        self, image: UInt8[ndarray, "s s 3"], visible: Bool[ndarray, "s s"], rng: np.random.Generator
+    ) -> tuple[UInt8[ndarray, "s s 3"], Bool[ndarray, "s s"]]:
+        """As an estimate crops at an image's border: black beyond it, and of the object some part on either side."""
+        angle, kept = rng.uniform(0, 2 * np.pi), rng.uniform(0.4, 0.95)
+        rows, columns = np.indices(visible.shape)
+        along = np.cos(angle) * columns + np.sin(angle) * rows
+        inside = along < np.quantile(along[visible], kept) if visible.any() else np.ones_like(visible)
+        return image * inside[..., None], visible & inside
 
     def _without_object(self, rng: np.random.Generator) -> CropSample:
         side = self.crop_px

@@ -92,8 +92,8 @@ def test_what_the_photo_hides_is_not_called_visible(sampler: CropSampler, posed_
 
 
 def test_occluders_hide_but_leave_enough(training_workspace: Workspace) -> None:
-    open_air = make_sampler(training_workspace, CropConfig(p_negative=0, p_occlude=0))
-    crowded = make_sampler(training_workspace, CropConfig(p_negative=0, p_occlude=1))
+    open_air = make_sampler(training_workspace, CropConfig(p_negative=0, p_occlude=0, p_cut=0))
+    crowded = make_sampler(training_workspace, CropConfig(p_negative=0, p_occlude=1, p_cut=0))
     shares = []
     for index in range(40):
         free, hidden = open_air.sample(index), crowded.sample(index)
@@ -101,6 +101,19 @@ def test_occluders_hide_but_leave_enough(training_workspace: Workspace) -> None:
         shares.append(hidden.mask.sum() / max(free.mask.sum(), 1))
     assert min(shares) >= 0.2
     assert 0.5 < np.mean(shares) < 0.95
+
+
+def test_beyond_an_images_border_nothing_is_seen(training_workspace: Workspace) -> None:
+    whole = make_sampler(training_workspace, CropConfig(p_negative=0, p_occlude=0, p_cut=0))
+    at_border = make_sampler(training_workspace, CropConfig(p_negative=0, p_occlude=0, p_cut=1))
+    for index in range(10):
+        free, cut = whole.sample(index), at_border.sample(index)
+        gone = free.mask & ~cut.mask
+        assert not (cut.mask & ~free.mask).any()
+        assert 0.02 < gone.sum() / free.mask.sum() < 0.65
+        assert not cut.image[gone].any()
+        np.testing.assert_array_equal(cut.image[cut.mask], free.image[cut.mask])
+        assert not cut.coordinates[gone].any()
 
 
 def test_samples_without_the_object_are_as_frequent_as_asked(training_workspace: Workspace) -> None:

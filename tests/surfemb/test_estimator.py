@@ -54,6 +54,18 @@ def test_poses_are_found_among_outliers_and_behind_things(mesh: Mesh, outliers: 
     assert np.median(errors) < exact
 
 
+def test_what_lies_beyond_the_image_speaks_neither_for_a_pose_nor_against_it(mesh: Mesh, estimator: PoseEstimator) -> None:
+    """A third to a half of the object is cut off by the image's border; the box goes on beyond it."""
+    for seed in range(4):
+        image, truth, box = picture(mesh, seed)
+        x0 = int(box[0] + (0.3 + 0.07 * seed) * (box[2] - box[0]))
+        part, camera = image[:, x0:], CAMERA.cropped(x0, 0, CAMERA.width - x0, CAMERA.height)
+        (answer,) = estimator.estimate(part, camera, [(box[0] - x0, box[1], box[2] - x0, box[3])]).poses
+        assert add_error(answer.cam_from_obj, truth, mesh.vertices) < 0.03 * mesh.diameter
+        assert answer.fit is not None
+        assert answer.fit.iou > 0.8
+
+
 def test_without_a_box_the_object_is_found_wherever_it_is(mesh: Mesh, estimator: PoseEstimator) -> None:
     for seed, distance in ((0, 3.5), (1, 7.0), (2, 10.0)):
         truth = random_pose(np.random.default_rng(seed), distance * mesh.diameter, offset=0.2)
