@@ -7,24 +7,24 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from reconstruction.errors import InputError
 from reconstruction.rasterizers import make_rasterizer
 from reconstruction.scene import Camera, Mesh, RigidTransform
 from reconstruction.workspace import Workspace
-from surfemb.estimation.appearance import AppearanceConfig, align
+from surfemb.estimation.appearance import AppearanceConfig
 from surfemb.estimation.clock import Clock
 from surfemb.estimation.confidence import Confidence
 from surfemb.estimation.correspondences import Evidence, QueryModel, observe, sample_surface
-from surfemb.estimation.depth import DepthConfig, DepthWindow, check_depth, refine_depth
+from surfemb.estimation.depth import DepthConfig, check_depth
 from surfemb.estimation.estimates import Estimates, PoseEstimate
+from surfemb.estimation.finish import lay_on_depth, lay_print, silhouette
 from surfemb.estimation.inputs import Box, as_rgb, check_inputs, touches
 from surfemb.estimation.pnp import HypothesisConfig
-from surfemb.estimation.scoring import Fit
 from surfemb.estimation.search import SearchConfig, find_boxes, overlap
-from surfemb.estimation.solve import Solution, SolveConfig, judge, solve_crop
+from surfemb.estimation.solve import Solution, SolveConfig, solve_crop
 from surfemb.samples.viewpoints import projected_box
 from surfemb.symmetry import Symmetry
 
@@ -208,53 +208,19 @@ class PoseEstimator:
         camera = rivals[0].evidence.crop.source
         with clock("appearance"):
             worth = [rival for rival in rivals if rival.fit.total > rivals[0].fit.total - self.config.rival_margin]
-            solution = max((self._aligned(rival, image, appearance) for rival in worth), key=lambda found: found.fit.with_likeness)
-        pose, fit = solution.cam_from_obj, solution.fit
+            laid = (lay_print(rival, image, self.surface, self.rasterizer, appearance) for rival in worth)
+            solution = max(laid, key=lambda found: found.fit.with_likeness)
         if depth is not None:
             with clock("depth"):
-                pose, fit = self._with_depth(solution, camera, depth)
+                solution = lay_on_depth(solution, depth, self.surface, self.rasterizer, self.config.depth)
+        pose, fit = solution.cam_from_obj, solution.fit
         with clock("silhouette"):
-            mask = self._silhouette(camera, pose)
+            mask = silhouette(self.surface, self.rasterizer, camera, pose)
         rows, columns = np.nonzero(mask)
         if not len(rows):
             return PoseEstimate(pose, 0.0, fit.agreement, (0.0, 0.0, 0.0, 0.0), mask, fit)
         box = (float(columns.min()), float(rows.min()), float(columns.max()), float(rows.max()))
         return PoseEstimate(pose, self.confidence.score(fit), fit.agreement, box, mask, fit)
-
-    def _aligned(self, solution: Solution, image: ndarray, config: AppearanceConfig) -> Solution:
-        """With the object's print laid over the image's, where the networks don't object."""
-        evidence, best = solution.evidence, solution
-        tried = align(self.rasterizer, image, evidence, solution.cam_from_obj, solution.information, config)
-        for aligned in tried:
-            given = aligned.cam_from_obj is solution.cam_from_obj
-            fit = solution.fit if given else judge(evidence, self.surface, self.rasterizer, aligned.cam_from_obj)
-            found = Solution(aligned.cam_from_obj, replace(fit, likeness=aligned.likeness), aligned.information, evidence)
-            if best is solution or found.fit.with_likeness > best.fit.with_likeness:
-                best = found
-        return best
-
-    def _silhouette(self, camera: Camera, cam_from_obj: RigidTransform) -> Bool[ndarray, "h w"]:
-        """Of the whole image; rays are cast where the object can be only."""
-        mask = np.zeros((camera.height, camera.width), bool)
-        box = self._projected_box(camera, cam_from_obj) or (0.0, 0.0, camera.width - 1.0, camera.height - 1.0)
-        x0, y0 = (max(0, int(v) - 3) for v in box[:2])
-        x1, y1 = min(camera.width, int(box[2]) + 4), min(camera.height, int(box[3]) + 4)
-        if x1 > x0 and y1 > y0:
-            mask[y0:y1, x0:x1] = self.rasterizer.render(camera.cropped(x0, y0, x1 - x0, y1 - y0), cam_from_obj).mask
-        return mask
-
-    def _with_depth(self, solution: Solution, camera: Camera, depth: ndarray) -> tuple[RigidTransform, Fit]:
-        """The refined pose where depth and image together like it better, else the one before."""
-        box = self._projected_box(camera, solution.cam_from_obj)
-        if box is None or not touches(box, camera):
-            return solution.cam_from_obj, solution.fit
-        config, diameter = self.config.depth, self.mesh.diameter
-        window = DepthWindow.around(camera, depth, box, config.max_side_px)
-        moved = refine_depth(self.rasterizer, window, solution.cam_from_obj, diameter, solution.information, config)
-        fit = replace(judge(solution.evidence, self.surface, self.rasterizer, moved), likeness=solution.fit.likeness)
-        gain = window.agreement(self.rasterizer, moved, config.tolerance * diameter)
-        gain -= window.agreement(self.rasterizer, solution.cam_from_obj, config.tolerance * diameter)
-        return (moved, fit) if fit.total + gain > solution.fit.total else (solution.cam_from_obj, solution.fit)
 
     def _projected_box(self, camera: Camera, cam_from_obj: RigidTransform) -> Box | None:
         return projected_box(camera, cam_from_obj, self.surface.points)

@@ -1,0 +1,59 @@
+"""What comes after the networks' pose: the object's print laid over the image, its surface laid on the depth, its silhouette."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from numpy import ndarray
+
+from reconstruction.rasterizers import Rasterizer
+from reconstruction.scene import Camera, RigidTransform
+from surfemb.estimation.appearance import AppearanceConfig, align
+from surfemb.estimation.correspondences import Surface
+from surfemb.estimation.depth import DepthConfig, DepthWindow, refine_depth
+from surfemb.estimation.inputs import touches
+from surfemb.estimation.solve import Solution, judge
+from surfemb.samples.viewpoints import projected_box
+
+
+def lay_print(
+    solution: Solution, image: UInt8[ndarray, "h w 3"], surface: Surface, rasterizer: Rasterizer, config: AppearanceConfig
+) -> Solution:
+    """The given pose or the one with the object's print laid over the image's, whichever image and networks together like better."""
+    evidence, best = solution.evidence, solution
+    for aligned in align(rasterizer, image, evidence, solution.cam_from_obj, solution.information, config):
+        given = aligned.cam_from_obj is solution.cam_from_obj
+        fit = solution.fit if given else judge(evidence, surface, rasterizer, aligned.cam_from_obj)
+        found = Solution(aligned.cam_from_obj, replace(fit, likeness=aligned.likeness), aligned.information, evidence)
+        if best is solution or found.fit.with_likeness > best.fit.with_likeness:
+            best = found
+    return best
+
+
+def lay_on_depth(
+    solution: Solution, depth: Float[ndarray, "h w"], surface: Surface, rasterizer: Rasterizer, config: DepthConfig
+) -> Solution:
+    """The given pose or the one refined by the depth (metres, 0 = none), whichever depth and networks together like better."""
+    camera, pose, diameter = solution.evidence.crop.source, solution.cam_from_obj, surface.mesh.diameter
+    box = projected_box(camera, pose, surface.points)
+    if box is None or not touches(box, camera):
+        return solution
+    window = DepthWindow.around(camera, depth, box, config.max_side_px)
+    moved = refine_depth(rasterizer, window, pose, diameter, solution.information, config)
+    fit = replace(judge(solution.evidence, surface, rasterizer, moved), likeness=solution.fit.likeness)
+    gain = window.agreement(rasterizer, moved, config.tolerance * diameter)
+    gain -= window.agreement(rasterizer, pose, config.tolerance * diameter)
+    return replace(solution, cam_from_obj=moved, fit=fit) if fit.total + gain > solution.fit.total else solution
+
+
+def silhouette(surface: Surface, rasterizer: Rasterizer, camera: Camera, cam_from_obj: RigidTransform) -> Bool[ndarray, "h w"]:
+    """Of the whole image; rays are cast where the object can be only."""
+    mask = np.zeros((camera.height, camera.width), bool)
+    box = projected_box(camera, cam_from_obj, surface.points) or (0.0, 0.0, camera.width - 1.0, camera.height - 1.0)
+    x0, y0 = (max(0, int(v) - 3) for v in box[:2])
+    x1, y1 = min(camera.width, int(box[2]) + 4), min(camera.height, int(box[3]) + 4)
+    if x1 > x0 and y1 > y0:
+        mask[y0:y1, x0:x1] = rasterizer.render(camera.cropped(x0, y0, x1 - x0, y1 - y0), cam_from_obj).mask
+    return mask
