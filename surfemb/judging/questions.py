@@ -71,7 +71,9 @@ def questions(view: View, pictures: Backgrounds, config: QuestionConfig, rng: np
         hidden = partly_hidden(photo, mask, config.visible, pictures, rng)
         if hidden is not None:
             yield Question("hidden", hidden, view.camera, [box])
-        yield cut_off(photo, mask, view.camera, box, rng.uniform(*config.visible), rng)
+        cut = cut_off(photo, mask, view.camera, box, rng.uniform(*config.visible), rng)
+        if cut is not None:
+            yield cut
     for empty in empty_boxes(view.camera, box, config.empty_boxes, rng):
         yield Question("empty", photo, view.camera, [empty])
     for _ in range(config.strangers):
@@ -96,16 +98,24 @@ def partly_hidden(
 
 def cut_off(
     photo: UInt8[ndarray, "h w 3"], mask: Bool[ndarray, "h w"], camera: Camera, box: Box, visible: float, rng: np.random.Generator
-) -> Question:
-    """A part of the photo that has about this share of the mask, on one side of a row or a column."""
-    axis, first = int(rng.integers(2)), bool(rng.integers(2))
-    share = np.cumsum(mask.sum(1 - axis)) / mask.sum()
-    at = int(np.searchsorted(share, visible if first else 1 - visible)) + 1
-    low, high = [0, 0], [*mask.shape]
-    (high if first else low)[axis] = at
-    (y0, x0), (y1, x1) = low, high
-    part = np.ascontiguousarray(photo[y0:y1, x0:x1])
-    return Question("hidden", part, camera.cropped(x0, y0, x1 - x0, y1 - y0), [(box[0] - x0, box[1] - y0, box[2] - x0, box[3] - y0)])
+) -> Question | None:
+    """A part of the photo that has about this share of the mask, on one side of a row or a column, and the middle of the lens's view.
+
+    None where no part has both.
+    """
+    for side in rng.permutation(4):
+        axis, first = side // 2, bool(side % 2)
+        share = np.cumsum(mask.sum(1 - axis)) / mask.sum()
+        at = int(np.searchsorted(share, visible if first else 1 - visible)) + 1
+        low, high = [0, 0], [*mask.shape]
+        (high if first else low)[axis] = at
+        (y0, x0), (y1, x1) = low, high
+        if x0 <= camera.cx < x1 and y0 <= camera.cy < y1:
+            part = camera.cropped(x0, y0, x1 - x0, y1 - y0)
+            return Question(
+                "hidden", np.ascontiguousarray(photo[y0:y1, x0:x1]), part, [(box[0] - x0, box[1] - y0, box[2] - x0, box[3] - y0)]
+            )
+    return None
 
 
 def _pasted(

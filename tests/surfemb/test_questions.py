@@ -6,6 +6,7 @@ from estimation_oracle import Painted, lumpy_mesh, random_pose
 
 from reconstruction.scene import Camera, View
 from reconstruction.scene.images import write_mask, write_photo
+from surfemb.estimation.inputs import check_inputs
 from surfemb.estimation.search import overlap
 from surfemb.judging.questions import QuestionConfig, questions, unseen_pictures
 
@@ -29,6 +30,7 @@ def test_each_kind_of_question_shows_what_it_says(view: View) -> None:
     asked = list(questions(view, unseen_pictures([view], lumpy_mesh().vertices, 0), config, np.random.default_rng(0)))
     assert [q.kind for q in asked] == ["box", "search", *["hidden"] * 8, "empty", "empty", "stranger", "stranger"]
     for question in asked:
+        check_inputs(question.photo, question.camera, question.boxes)
         if question.camera != CAMERA:
             x0, y0 = CAMERA.project(question.camera.unproject(np.zeros((1, 2)), np.ones(1)))[0].round().astype(int)
             part = np.s_[y0 : y0 + question.camera.height, x0 : x0 + question.camera.width]
