@@ -15,7 +15,6 @@ import importlib.util
 import json
 import math
 import sys
-import time
 import types
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +33,7 @@ if importlib.util.find_spec("safetensors") is None:  # nothing is saved or loade
         for kind in held:
             setattr(sys.modules[name], kind, type(kind, (Exception,), {}))
 
-from benchmarks.gpu_surface import SCALE, mug, slope, surface_points
+from benchmarks.gpu_surface import SCALE, mug, now, paint, slope, surface_points
 from surfemb.learning.loss import Batch, correspondence_losses
 from surfemb.learning.network import FULL_NETWORK, CorrespondenceModel, NetworkConfig
 from surfemb.learning.optimiser import Optimiser, OptimiserConfig
@@ -42,6 +41,7 @@ from surfemb.learning.optimiser import Optimiser, OptimiserConfig
 PROFILES = {"standard": NetworkConfig(), "full": FULL_NETWORK}
 THRESHOLDS = (0.02, 0.05, 0.10)
 REACH = 0.55  # unit-cube lengths from the middle to the mug's farthest point, about
+BLOTS = (6, 45), 0.13  # of the paint: some pixels wide and more
 PROBES = 5000  # surface points that matches are sought among
 
 
@@ -102,7 +102,7 @@ class Camera:
     def _lit(self, at: Tensor) -> Tensor:
         lamp = functional.normalize(torch.randn(len(at), 1, 1, 3, generator=self.random, device=self.device), dim=-1)
         shade = (functional.normalize(slope(mug, at), dim=-1) * lamp).sum(-1, keepdim=True)
-        return paint(at) * (0.75 + self.uniform(len(at), 1, 1, 1, high=0.5) * shade)
+        return paint(at, *BLOTS) * (0.75 + self.uniform(len(at), 1, 1, 1, high=0.5) * shade)
 
     def _blots(self, count: int) -> Tensor:
         """Coloured noise, coarse and fine."""
@@ -119,14 +119,6 @@ class Camera:
         covered = (x / size[:, :1, None]) ** 2 + (y / size[:, 1:, None]) ** 2 < 1
         covered &= (self.uniform(count) < share)[:, None, None]
         return torch.where(covered[..., None], self._blots(count), image), covered
-
-
-def paint(points: Tensor) -> Tensor:
-    """Blots of a few pixels and more; no two places of the mug look alike."""
-    rng = np.random.default_rng(0)
-    turns, mixture = rng.normal(size=(24, 3)) * np.geomspace(6, 45, 24)[:, None], rng.normal(size=(24, 3)) * 0.13
-    waves = torch.sin(points @ points.new_tensor(turns.T.tolist()) + torch.arange(24, device=points.device))
-    return (0.5 + waves @ points.new_tensor(mixture.tolist())).clamp(0.02, 0.98)
 
 
 def _trace(centre: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
@@ -173,10 +165,10 @@ class Training:
         for name, job in jobs.items():
             for _ in range(3):
                 job()
-            started = _now(self.a.device)
+            started = now(self.a.device)
             for _ in range(steps):
                 job()
-            found[name] = steps * self.a.batch / (_now(self.a.device) - started)
+            found[name] = steps * self.a.batch / (now(self.a.device) - started)
         return found
 
 
@@ -222,25 +214,19 @@ def _error(seen: Tensor, queries: Tensor, keys: Tensor, probes: np.ndarray, crop
     return float(np.linalg.norm(there - probes @ truth[:, :3].T - truth[:, 3], axis=1).mean() / diameter)
 
 
-def _now(device: str) -> float:
-    if device != "cpu":
-        torch.cuda.synchronize()
-    return time.perf_counter()
-
-
 def measure(network: NetworkConfig, surface: Tensor, diameter: float, a: argparse.Namespace) -> dict[str, Any]:
     """Trains for `a.minutes` by the rate measured before, then asks."""
     rates = Training(network, surface, a, 1000).rates(a.rated)
     steps = a.steps or max(100, int(60 * a.minutes * rates["both"] / a.batch))
     print(f"  {json.dumps(rates)}; {steps} steps", flush=True)
-    training, started = Training(network, surface, a, steps), _now(a.device)
+    training, started = Training(network, surface, a, steps), now(a.device)
     if a.device != "cpu":
         torch.cuda.reset_peak_memory_stats()
     for step in range(steps):
         contrast = training.learn(training.make())
         if (step + 1) % max(1, steps // 10) == 0:
-            print(f"  step {step + 1}, {_now(a.device) - started:.0f} s, contrast {contrast:.2f}", flush=True)
-    seconds = _now(a.device) - started
+            print(f"  step {step + 1}, {now(a.device) - started:.0f} s, contrast {contrast:.2f}", flush=True)
+    seconds = now(a.device) - started
     peak = torch.cuda.max_memory_allocated() / 2**20 if a.device != "cpu" else 0.0
     model = training.state.averaged
     found = {"samples_per_s": rates, "steps": steps, "train_s": round(seconds, 1), "peak_mib": round(peak, 1), "contrast": contrast}
@@ -253,10 +239,10 @@ def _latency(model: CorrespondenceModel, a: argparse.Namespace) -> float:
     crop = torch.rand(1, 3, model.config.crop_px, model.config.crop_px, device=a.device)
     for _ in range(3):
         model.query(crop)
-    started = _now(a.device)
+    started = now(a.device)
     for _ in range(a.rated):
         model.query(crop)
-    return 1000 * (_now(a.device) - started) / a.rated
+    return 1000 * (now(a.device) - started) / a.rated
 
 
 def main() -> None:

@@ -73,11 +73,11 @@ def slope(distance: Callable[[Tensor], Tensor], points: Tensor, step: float = 1e
     return torch.stack([(distance(points + s) - distance(points - s)) / (2 * step) for s in shifts], -1)
 
 
-def paint(points: Tensor) -> Tensor:
-    """A colour at every point: waves of a millimetre to two centimetres in all directions, so that no two places look alike."""
+def paint(points: Tensor, waves_per_unit: tuple[float, float] = (20, 140), strength: float = 0.11) -> Tensor:
+    """A colour at every point: waves in all directions, a millimetre to two centimetres long, so that no two places look alike."""
     rng = np.random.default_rng(0)
-    turns = rng.normal(size=(24, 3)) * np.geomspace(20, 140, 24)[:, None]
-    mixture = rng.normal(size=(24, 3)) * 0.11
+    turns = rng.normal(size=(24, 3)) * np.geomspace(*waves_per_unit, 24)[:, None]
+    mixture = rng.normal(size=(24, 3)) * strength
     waves = torch.sin(points @ points.new_tensor(turns.T.tolist()) + torch.arange(24, device=points.device))
     return (0.5 + waves @ points.new_tensor(mixture.tolist())).clamp(0.02, 0.98)
 
@@ -254,10 +254,10 @@ def train_to_goal(trainer: Trainer, truth: Tensor, diameter: float, cells: int, 
         print(f"  {curve[-1]}", flush=True)
         if trainer.step >= trainer.config.steps:
             break
-        started = _now(device)
+        started = now(device)
         while trainer.step % every or trainer.step == curve[-1]["steps"]:
             trainer.run_step()
-        seconds += _now(device) - started
+        seconds += now(device) - started
     beyond = [i for i, row in enumerate(curve) if row["chamfer_over_diameter"] > GOAL]
     reached = curve[beyond[-1] + 1 :][:1] if beyond else curve[:1]
     return {"curve": curve, "goal": GOAL, "reached": reached[0] if reached else None, **_rates(trainer.step, trainer.config, seconds)}
@@ -271,10 +271,10 @@ def measure_rate(trainer: Trainer, warm_up: int, steps: int) -> dict[str, float]
         trainer.run_step()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    started = _now(device)
+    started = now(device)
     for _ in range(steps):
         losses = trainer.run_step()
-    rates = _rates(steps, trainer.config, _now(device) - started)
+    rates = _rates(steps, trainer.config, now(device) - started)
     peak = torch.cuda.max_memory_allocated() / 2**20 if device.type == "cuda" else 0.0
     return {**rates, "peak_mib": round(peak, 1), "colour_loss": float(losses["colour"])}
 
@@ -283,8 +283,8 @@ def _rates(steps: int, training: TrainingConfig, seconds: float) -> dict[str, fl
     return {"steps_per_s": steps / seconds, "rays_per_s": steps * training.rays / seconds}
 
 
-def _now(device: torch.device) -> float:
-    if device.type == "cuda":
+def now(device: torch.device | str) -> float:
+    if torch.device(device).type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()
 
@@ -319,10 +319,10 @@ def compare_encoding(name: str, device: str, count: int) -> dict[str, Any]:
             report[what] = float((a - b).abs().max() / b.abs().max())
     for key, encoding in (("ms", other), ("eager_ms", plain)):
         _pass(encoding, points, *kicks)
-        started = _now(points.device)
+        started = now(points.device)
         for _ in range(5):
             _pass(encoding, points, *kicks)
-        report[key] = 200 * (_now(points.device) - started)
+        report[key] = 200 * (now(points.device) - started)
     return {**report, "ratio": report["eager_ms"] / report["ms"]}
 
 

@@ -14,6 +14,7 @@ from scipy.spatial import ConvexHull, QhullError, cKDTree
 from reconstruction.hull import Hull
 from reconstruction.masks import Guess
 from reconstruction.scene import View
+from reconstruction.scene.images import box_of_mask
 from reconstruction.sfm.sparse import SparsePoints
 
 Mask = Bool[ndarray, "h w"]
@@ -80,10 +81,9 @@ def make_guess(
     pixels = [_visible(view, subject.points.xyz[seen & chosen]) for chosen in (on_object, off_object)]
     limit = (depth_inside(~_with_points(likely, pixels[0])) <= this.reach * unit) & _box_silhouette(view, subject)
     core = shape.near.silhouette(view) & (depth_inside(likely) > this.core * unit) if this.core else np.zeros_like(likely)
-    rows, columns = np.nonzero(limit)
-    if len(rows) == 0:
+    box = box_of_mask(limit)
+    if box is None:
         return None
-    box = (float(columns.min()), float(rows.min()), float(columns.max()), float(rows.max()))
     return Guess(view.name, box, likely, core, limit, *pixels)
 
 

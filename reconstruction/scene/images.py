@@ -140,3 +140,9 @@ def _write(path: Path, pixels: ndarray, options: list[int] | None = None) -> Non
     if not ok:
         raise StorageError(f"{path.name} could not be encoded", try_next="use .jpg or .png")
     path.write_bytes(encoded.tobytes())
+
+
+def box_of_mask(mask: Bool[ndarray, "h w"]) -> tuple[float, float, float, float] | None:
+    """x0, y0, x1, y1 of the outermost pixels; None where there are none."""
+    rows, columns = np.nonzero(mask)
+    return (float(columns.min()), float(rows.min()), float(columns.max()), float(rows.max())) if len(rows) else None

@@ -21,7 +21,7 @@ def colour_likeness(drawn: Float[ndarray, "h w 3"], seen: Float[ndarray, "h w 3"
     """
     if shown.sum() < LEAST_PIXELS:
         return None
-    a, b = (cv2.blur(np.ascontiguousarray(picture, np.float32), (BLUR, BLUR))[shown] for picture in (drawn, seen))
+    a, b = (cv2.blur(picture, (BLUR, BLUR))[shown] for picture in (drawn, seen))
     weight = np.minimum(a.mean(1), b.mean(1)) + 2 * _DARK
     gain = (weight @ b) / np.maximum(weight @ a, 1e-6)
     balanced = a * np.clip(gain / max(float(gain.mean()), 1e-6), 1 / WHITE_BALANCE, WHITE_BALANCE)

@@ -13,6 +13,7 @@ from numpy import ndarray
 from reconstruction.errors import InputError
 from reconstruction.rasterizers import make_rasterizer
 from reconstruction.scene import Camera, Mesh, RigidTransform
+from reconstruction.scene.images import box_of_mask
 from reconstruction.workspace import Workspace
 from surfemb.estimation.appearance import AppearanceConfig
 from surfemb.estimation.clock import Clock
@@ -216,10 +217,9 @@ class PoseEstimator:
         pose, fit = solution.cam_from_obj, solution.fit
         with clock("silhouette"):
             mask = silhouette(self.surface, self.rasterizer, camera, pose)
-        rows, columns = np.nonzero(mask)
-        if not len(rows):
+        box = box_of_mask(mask)
+        if box is None:
             return PoseEstimate(pose, 0.0, fit.agreement, (0.0, 0.0, 0.0, 0.0), mask, fit)
-        box = (float(columns.min()), float(rows.min()), float(columns.max()), float(rows.max()))
         return PoseEstimate(pose, self.confidence.score(fit), fit.agreement, box, mask, fit)
 
     def _projected_box(self, camera: Camera, cam_from_obj: RigidTransform) -> Box | None:

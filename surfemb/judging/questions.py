@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
 from reconstruction.scene import Camera, View
+from reconstruction.scene.images import box_of_mask
 from surfemb.estimation.inputs import Box
 from surfemb.estimation.search import overlap
 from surfemb.samples.backgrounds import Backgrounds, surroundings, texture
@@ -60,9 +61,8 @@ def questions(view: View, pictures: Backgrounds, config: QuestionConfig, rng: np
     mask, photo = view.mask(), view.photo()
     if mask is None or mask.sum() < 64:
         return
-    rows, columns = np.nonzero(mask)
-    box = (float(columns.min()), float(rows.min()), float(columns.max()), float(rows.max()))
-    if min(box[2] - box[0], box[3] - box[1]) < 8:
+    box = box_of_mask(mask)
+    if box is None or min(box[2] - box[0], box[3] - box[1]) < 8:
         return
     yield Question("box", photo, view.camera, [box])
     if config.search:
