@@ -31,6 +31,7 @@ from surfemb.estimation.estimator import EstimatorConfig, PoseEstimator
 from surfemb.judging.reliability import reliability, to_json
 from surfemb.judging.trials import RIGHT
 from workers.console import Bars
+from workers.pipeline import Recipe
 
 STRANGERS = 40  # images without the object
 MIN_SCORE = EstimatorConfig().min_score
@@ -66,7 +67,7 @@ def _generated(a: argparse.Namespace, console: Console) -> list[Prepared]:
         folder = a.out / "pose" / "generated" / name
         console.rule(f"onboarding {name}")
         with Bars(console) as bars:
-            workspace = generated.onboard(folder, name, subjects[name], a.profile, bars)
+            workspace = generated.onboard(folder, name, subjects[name], Recipe(a.profile), bars)
         prepared.append((generated.make_tests(folder, name, subjects[name], a.images, workspace), workspace))
     return prepared
 
@@ -85,7 +86,7 @@ def _lmo(a: argparse.Namespace, console: Console) -> list[Prepared]:
         folder, (make_mesh, _) = a.out / "pose" / "lmo" / name, lmo.centred(obj)
         console.rule(f"onboarding {name}")
         with Bars(console) as bars:
-            workspace = generated.onboard(folder, name, make_mesh, a.profile, bars)
+            workspace = generated.onboard(folder, name, make_mesh, Recipe(a.profile, lmo.LOOKS), bars)
         prepared.append((lmo.make_tests(a.lmo, name, obj, folder, workspace), workspace))
     return prepared
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from benchmarks.pose.testset import TestImage, TestSet
 from reconstruction.generated import GeneratedCapture
@@ -14,6 +15,8 @@ from reconstruction.workspace import Workspace
 from surfemb.bop.scenes import BopObject, load_models, load_scene
 
 OBJECTS = {"ape": 1, "can": 5, "driller": 8, "duck": 9}
+LOOKS: dict[str, dict[str, Any]] = {"correspondence": {"looks": "any"}}
+"""The given models are dull and of other colours than the things in the photos: only their shapes can be relied on."""
 
 
 def centred(obj: BopObject) -> tuple[Callable[[], Mesh], RigidTransform]:

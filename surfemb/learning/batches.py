@@ -19,6 +19,7 @@ from reconstruction.workspace import Workspace
 from surfemb.learning.loss import Batch
 from surfemb.samples.backgrounds import Backgrounds
 from surfemb.samples.crops import CropConfig, CropSample, CropSampler
+from surfemb.samples.looks import LooksConfig
 from surfemb.split import split_views
 
 
@@ -29,6 +30,7 @@ class BatchRecipe:
     root: Path
     crop_px: int
     crops: CropConfig
+    looks: LooksConfig
     batch: int
     pixels: int
     seed: int
@@ -39,7 +41,7 @@ class BatchRecipe:
         real, _ = split_views(load_views(workspace.views))
         rendered = load_views(workspace.rendered_views)
         backgrounds = Backgrounds.load(workspace.backgrounds)
-        return CropSampler(Mesh.load(workspace.mesh), real, rendered, backgrounds, self.crop_px, self.crops, self.seed)
+        return CropSampler(Mesh.load(workspace.mesh), real, rendered, backgrounds, self.crop_px, self.crops, self.looks, self.seed)
 
 
 class CropBatches(Dataset):

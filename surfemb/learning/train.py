@@ -23,6 +23,7 @@ from surfemb.learning.loss import Batch, correspondence_losses
 from surfemb.learning.network import CorrespondenceModel, NetworkConfig
 from surfemb.learning.optimiser import Optimiser, OptimiserConfig
 from surfemb.samples.crops import CropConfig
+from surfemb.samples.looks import LOOKS, Looks
 from surfemb.samples.viewpoints import ViewRange
 from surfemb.split import split_views
 
@@ -40,6 +41,7 @@ class TrainingError(PipelineError):
 class TrainConfig:
     """steps of `batch` crops; in each crop `pixels` visible pixels against `others` points of the surface.
 
+    looks: "any" where the robot meets the object in other paint or gloss than the capture shows.
     workers: processes that make crops; 0 makes them in this one. threads: of the trainer. device: "auto" is CUDA where there is one.
     """
 
@@ -49,6 +51,7 @@ class TrainConfig:
     others: int = 1024
     network: NetworkConfig = field(default_factory=NetworkConfig)
     crops: CropConfig = field(default_factory=CropConfig)
+    looks: Looks = "photographed"
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     workers: int = 1
     threads: int = 2
@@ -123,7 +126,9 @@ def run(config: TrainConfig, context: StageContext) -> Quality:
     mesh, views = Mesh.load(workspace.mesh), load_views(workspace.views)
     if sum(view.mask_path is not None for view in views) < 2:
         raise TrainingError("fewer than two photos have a mask", try_next="look at the masks stage: which photos were dropped, and why")
-    recipe = BatchRecipe(workspace.root, config.network.crop_px, config.crops, config.batch, config.pixels, config.seed)
+    recipe = BatchRecipe(
+        workspace.root, config.network.crop_px, config.crops, LOOKS[config.looks], config.batch, config.pixels, config.seed
+    )
     _, hidden = split_views(views)
     sampler = recipe.make_sampler()
     held_out = HeldOut(mesh, [crop for view in hidden if (crop := sampler.plain(view, PADDING)) is not None])

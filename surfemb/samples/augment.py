@@ -47,7 +47,7 @@ class Augmenter:
     def __call__(self, picture: Picture, rng: np.random.Generator) -> Picture:
         config, chance = self.config, rng.random(9)
         if chance[0] < config.p_tone:
-            picture = self._tone(picture, rng)
+            picture = cv2.LUT(picture, tone_table(config, rng))
         if chance[1] < config.p_grey:
             picture = desaturate(picture, rng.uniform(0.3, 1))
         if chance[2] < config.p_coarse:
@@ -68,22 +68,22 @@ class Augmenter:
             picture = compress(picture, int(rng.integers(30, 90)))
         return picture
 
-    def _tone(self, picture: Picture, rng: np.random.Generator) -> Picture:
-        """Exposure, contrast, gamma and white balance as one table a channel."""
-        config = self.config
-        gain = np.exp(rng.uniform(-config.exposure, config.exposure) + rng.normal(0, config.white_balance, 3))
-        exponent = np.exp(rng.uniform(-config.gamma, config.gamma))
-        contrast, pivot = np.exp(rng.uniform(-0.25, 0.25)), rng.uniform(0.3, 0.6)
-        grey = np.linspace(0, 1, 256)[:, None] ** exponent * gain
-        table = ((grey - pivot) * contrast + pivot) * 255
-        return cv2.LUT(picture, table.clip(0, 255).astype(np.uint8)[:, None, :])
-
     def _add_noise(self, picture: Picture, rng: np.random.Generator) -> Picture:
         height, width = picture.shape[:2]
         row, column = rng.integers(0, (_NOISE_SIDE - height, _NOISE_SIDE - width))
         grain = self.noise[row : row + height, column : column + width]
         noisy = cv2.scaleAdd(grain, rng.uniform(1, self.config.noise), picture.astype(np.float32))
         return noisy.clip(0, 255).astype(np.uint8)
+
+
+def tone_table(config: AugmentConfig, rng: np.random.Generator) -> UInt8[ndarray, "256 1 3"]:
+    """Exposure, contrast, gamma and white balance as one table a channel, for cv2.LUT."""
+    gain = np.exp(rng.uniform(-config.exposure, config.exposure) + rng.normal(0, config.white_balance, 3))
+    exponent = np.exp(rng.uniform(-config.gamma, config.gamma))
+    contrast, pivot = np.exp(rng.uniform(-0.25, 0.25)), rng.uniform(0.3, 0.6)
+    grey = np.linspace(0, 1, 256)[:, None] ** exponent * gain
+    table = ((grey - pivot) * contrast + pivot) * 255
+    return table.clip(0, 255).astype(np.uint8)[:, None, :]
 
 
 def desaturate(picture: Picture, amount: float) -> Picture:

@@ -6,8 +6,9 @@ a real photo's mask says which of it is hidden.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import cv2
 import numpy as np
@@ -15,10 +16,11 @@ from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 from scipy.spatial import ConvexHull
 
-from reconstruction.rasterizers import Raster, make_rasterizer
+from reconstruction.rasterizers import make_rasterizer
 from reconstruction.scene import Camera, Crop, Mesh, RigidTransform, View
 from surfemb.samples.augment import AugmentConfig, Augmenter
 from surfemb.samples.backgrounds import Backgrounds
+from surfemb.samples.looks import LooksConfig, change_looks
 from surfemb.samples.occluders import Occluder, random_occluder
 from surfemb.samples.viewpoints import Box, projected_box
 
@@ -28,8 +30,6 @@ class CropConfig:
     """padding: crop side over the object's longer side. offset: standard deviation of the object's place, in crop sides.
 
     real_share: of the samples that come from photos; of those `p_keep` keep their surroundings. roll_deg: 180 is any in-plane turn.
-    relight: by how much the object is brighter towards another lamp and darker away from it. The capture's own light is baked into
-    photos and colours alike; a network that is shown no other takes the lit side of a bottle for its front.
     stored_px, stored_padding: how much of a photo around the object is kept in memory. occluder_area: over the object's box.
     coordinate_noise: standard deviation over the object's radius. p_cut: of samples that reach over an image's border, black beyond it.
     """
@@ -42,8 +42,6 @@ class CropConfig:
     p_negative: float = 0.08
     p_occlude: float = 0.5
     p_cut: float = 0.1
-    p_relight: float = 0.8
-    relight: tuple[float, float] = (0.2, 0.8)
     occluder_area: tuple[float, float] = (0.1, 0.7)
     least_visible: float = 0.2
     coordinate_noise: float = 1e-3
@@ -92,10 +90,11 @@ class CropSampler:
         backgrounds: Backgrounds,
         crop_px: int,
         config: CropConfig = CropConfig(),
+        looks: LooksConfig = LooksConfig(),
         seed: int = 0,
         rasterizer: str = "cpu",
     ) -> None:
-        self.config, self.crop_px, self.seed, self.backgrounds = config, crop_px, seed, backgrounds
+        self.config, self.looks, self.crop_px, self.seed, self.backgrounds = config, looks, crop_px, seed, backgrounds
         self.outline = mesh.vertices[ConvexHull(mesh.vertices).vertices]
         self.rasterizer = make_rasterizer(mesh, rasterizer)
         self.normals = mesh.vertex_normals.astype(np.float32)
@@ -119,7 +118,11 @@ class CropSampler:
         raster = self.rasterizer.render(crop.camera, crop_from_obj)
         photo, mask = source.pixels()
         keep = real and rng.random() < self.config.p_keep
-        image, alpha = self._paste(crop, photo, mask, raster, keep, rng)
+        normals = self.normals @ crop_from_obj.rotation.T.astype(np.float32)
+        look = partial(
+            change_looks, raster=raster, normals_crop=normals, config=self.looks, rng=np.random.default_rng((self.seed, index, 1))
+        )
+        image, alpha = self._paste(crop, photo, mask, look, keep, rng)
         visible = (alpha > 127) & raster.mask
         if rng.random() < self.config.p_occlude:
             image, visible = self._hide_some(image, visible, raster.mask, rng)
@@ -160,29 +163,18 @@ class CropSampler:
         return source.camera.crop_towards(moved, self.crop_px, padding, roll)
 
     def _paste(
-        self, crop: Crop, photo: ndarray, mask: ndarray, raster: Raster, keep: bool, rng: np.random.Generator
+        self, crop: Crop, photo: ndarray, mask: ndarray, look: Callable[[ndarray], ndarray], keep: bool, rng: np.random.Generator
     ) -> tuple[UInt8[ndarray, "s s 3"], UInt8[ndarray, "s s"]]:
         """The photo in the crop, on other surroundings unless `keep`; and the mask there, 255 on the object."""
-        relit = rng.random() < self.config.p_relight
         if keep:
-            whole, alpha = crop.warp(photo), crop.warp(mask)
-            return (self._relit(whole, raster, rng) if relit else whole), alpha
+            return look(crop.warp(photo)), crop.warp(mask)
         object_only = cv2.bitwise_and(photo, photo, mask=(mask > 127).astype(np.uint8))
         pixels = crop.warp(cv2.merge([*cv2.split(object_only), mask]))
-        front, alpha = pixels[..., :3], pixels[..., 3]
-        if relit:
-            front = self._relit(front, raster, rng)
+        alpha = pixels[..., 3]
+        front = cv2.min(look(pixels[..., :3]), cv2.cvtColor(alpha, cv2.COLOR_GRAY2RGB))  # at its edge a pixel has a part of the object only
         behind = self.backgrounds.pick(rng, self.crop_px, self.crop_px)
         clear = cv2.cvtColor(255 - alpha, cv2.COLOR_GRAY2RGB)
         return cv2.add(front, cv2.multiply(behind, clear, scale=1 / 255)), alpha
-
-    def _relit(self, front: UInt8[ndarray, "s s 3"], raster: Raster, rng: np.random.Generator) -> UInt8[ndarray, "s s 3"]:
-        """As if one more lamp shone on the object, or one less."""
-        lamp = rng.normal(size=3)
-        brightness = 1 + rng.uniform(*self.config.relight) * (self.normals @ (lamp / np.linalg.norm(lamp)))[:, None]
-        factor = raster.interpolate(brightness)
-        factor = np.where(raster.mask[..., None], factor, 1).astype(np.float32)
-        return (front * factor).clip(0, 255).astype(np.uint8)
 
     def _hide_some(
         self, image: UInt8[ndarray, "s s 3"], visible: Bool[ndarray, "s s"], whole: Bool[ndarray, "s s"], rng: np.random.Generator

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -17,6 +18,7 @@ from surfemb.learning.batches import BatchRecipe
 from surfemb.samples.augment import AugmentConfig, Augmenter
 from surfemb.samples.backgrounds import Backgrounds, surroundings
 from surfemb.samples.crops import CropConfig, CropSample, CropSampler
+from surfemb.samples.looks import LOOKS, LooksConfig
 from surfemb.samples.synthetic import SyntheticConfig, make_shader, render_views
 from surfemb.samples.viewpoints import ViewRange
 from surfemb.split import split_views
@@ -24,8 +26,10 @@ from surfemb.split import split_views
 CALM = AugmentConfig(p_tone=0, p_grey=0, p_blur=0, p_motion=0, p_coarse=0, p_noise=0, p_sharpen=0, p_jpeg=0, p_dropout=0)
 
 
-def make_sampler(workspace: Workspace, config: CropConfig = CropConfig(), seed: int = 0) -> CropSampler:
-    return BatchRecipe(workspace.root, 96, config, 4, 16, seed).make_sampler()
+def make_sampler(
+    workspace: Workspace, config: CropConfig = CropConfig(), looks: LooksConfig = LOOKS["photographed"], seed: int = 0
+) -> CropSampler:
+    return BatchRecipe(workspace.root, 96, config, looks, 4, 16, seed).make_sampler()
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +64,28 @@ def test_a_plain_crop_shows_the_photo_with_the_object_where_the_mask_says(sample
 
 def test_real_pixels_stay_true_to_the_mesh_colours(training_workspace: Workspace, generated_capture: GeneratedCapture) -> None:
     """Cut out, warped and pasted, the object still shows at each pixel the colour of that surface point."""
-    sampler = make_sampler(training_workspace, CropConfig(p_negative=0, p_occlude=0, p_relight=0, real_share=0, p_keep=0, augment=CALM))
+    config = CropConfig(p_negative=0, p_occlude=0, real_share=0, p_keep=0, augment=CALM)
+    sampler = make_sampler(training_workspace, config, LooksConfig(p_relight=0))
     sample, mesh = sampler.sample(3), generated_capture.mesh
     assert mesh.colors is not None
     nearest = np.linalg.norm(sample.coordinates[sample.mask][:, None] - mesh.vertices[None, ::4], axis=2).argmin(1)
     difference = np.abs(mesh.colors[::4][nearest].astype(int) - sample.image[sample.mask])
     assert np.median(difference) < 15
+
+
+def test_other_looks_change_the_object_and_nothing_else(training_workspace: Workspace) -> None:
+    """Painted, lit and glossy as it may be: outline, surroundings and coordinates are those of the photographed object."""
+    config = CropConfig(p_negative=0, p_occlude=0, p_cut=0, augment=CALM)
+    always = LooksConfig(p_relight=1, p_gloss=1, p_paint=1, p_tone=1)
+    samples = [
+        [make_sampler(training_workspace, config, looks).sample(i) for i in range(6)] for looks in (LooksConfig(p_relight=0), always)
+    ]
+    for plain, changed in zip(*samples, strict=True):
+        assert (plain.mask == changed.mask).all()
+        assert (plain.coordinates == changed.coordinates).all()
+        around = cv2.dilate(plain.mask.astype(np.uint8), np.ones((7, 7))) == 0
+        assert np.abs(plain.image[plain.mask].astype(int) - changed.image[plain.mask]).mean() > 10
+        assert (plain.image[around] == changed.image[around]).all()
 
 
 def test_samples_depend_on_seed_and_index_alone(training_workspace: Workspace, sampler: CropSampler) -> None:

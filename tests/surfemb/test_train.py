@@ -24,6 +24,7 @@ from surfemb.learning.network import CorrespondenceModel, NetworkConfig
 from surfemb.learning.optimiser import OptimiserConfig
 from surfemb.learning.train import CORRESPONDENCE, TrainConfig, TrainingError, pick_device, train_model
 from surfemb.samples.crops import CropConfig
+from surfemb.samples.looks import LOOKS
 from surfemb.split import split_views
 
 SMALL = TrainConfig(
@@ -74,7 +75,7 @@ def test_the_stage_writes_a_model_that_says_what_it_was_made_for(trained: tuple[
 
 def _tiny_parts(workspace: Workspace) -> tuple[Mesh, BatchRecipe, HeldOut]:
     mesh = Mesh.load(workspace.mesh)
-    recipe = BatchRecipe(workspace.root, TINY.network.crop_px, TINY.crops, TINY.batch, TINY.pixels, TINY.seed)
+    recipe = BatchRecipe(workspace.root, TINY.network.crop_px, TINY.crops, LOOKS[TINY.looks], TINY.batch, TINY.pixels, TINY.seed)
     crop = recipe.make_sampler().plain(load_views(workspace.views)[0], 1.3)
     assert crop is not None
     return mesh, recipe, HeldOut(mesh, [crop], points=100)
