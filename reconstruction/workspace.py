@@ -29,6 +29,11 @@ class Workspace:
         return self.root / "capture" / "photos"
 
     @property
+    def images(self) -> Path:
+        """Images that came through the service, each called by its SHA-256: `capture/` links to them."""
+        return self.root / "images"
+
+    @property
     def given_video(self) -> Path:
         return self.root / "capture" / "video"
 
@@ -178,6 +183,10 @@ class Workspace:
         except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
             return None
         return manifest
+
+    def forget(self, stage: str) -> None:
+        """The stage will run again; until then its output stays to be looked at."""
+        (self.root / stage / MANIFEST).unlink(missing_ok=True)
 
     def digest(self, name: str) -> str:
         """Of a finished stage's output, or of what the user gave. Empty where there is none yet."""

@@ -16,7 +16,7 @@ from service import health, jobs, objects, poses, problems
 from service.context import Context, Turnstile
 from service.schemas import Problem
 from service.settings import ServiceSettings
-from workers.jobs import JobStore
+from workers.keys import KeyStore
 from workers.pipeline import Pipeline, load
 from workers.queue import Mailbox, celery_app
 from workers.tables import Database
@@ -62,6 +62,6 @@ def _open(settings: ServiceSettings) -> Context:
         if leftover.stat().st_mtime < time.time() - 86400:
             shutil.rmtree(leftover, ignore_errors=True)
     pipeline: Pipeline = load(settings.pipeline)
-    store = JobStore(Database(settings.database), pipeline.names)
+    database = Database(settings.database)
     broker = celery_app(settings.broker_url)
-    return Context(settings, pipeline, store, broker, Mailbox(broker), Turnstile(settings.max_estimates_waiting))
+    return Context(settings, pipeline, database, KeyStore(database), broker, Mailbox(broker), Turnstile(settings.max_estimates_waiting))

@@ -1,17 +1,24 @@
-"""An uploaded form -> an object's folder and its job."""
+"""Uploads -> an object's folder, its rows, its job. Every image is kept by its hash; `capture/` is made from the rows.
+
+So a row that was acknowledged always finds its bytes, whenever the power fails: what replaces an image is another file.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from reconstruction.capture import Capture, DepthFrames, KnownLength
 from reconstruction.errors import InputError
 from reconstruction.formats import is_video
 from reconstruction.workspace import Workspace
+from service.access import Caller
 from service.context import Context
 from service.options import OnboardOptions, parse_options
 from service.photos import keep_image, safe_stem, unzipped
@@ -19,67 +26,157 @@ from service.problems import TooLarge
 from service.settings import ServiceSettings
 from service.uploads import Form, Upload
 from service.videos import keep_video
-from workers.jobs import JobRow, new_id
+from workers.jobs import JobRow, OnCreated
+from workers.objects import ImageRow
 from workers.queue import wake
+from workers.tables import new_id
+
+COMING = "coming"
+NO_PHOTOS = "send them as form fields called photos (curl -F photos=@a.jpg), as one zip or as a video"
 
 
-def accept(context: Context, form: Form, folder: Path) -> JobRow:
+def accept(context: Context, who: Caller, form: Form, folder: Path, on_created: OnCreated) -> JobRow:
     """Checks everything, then lets the object appear: its folder by one rename, its rows by one transaction.
 
     `folder` holds the upload, on the file system of the objects. Raises InputError and its like.
     """
-    options = parse_options(OnboardOptions, form.texts.get("options") or "{}")
-    profiles = context.pipeline.profile_names
-    if options.profile not in profiles:
-        raise InputError(f"there is no profile {options.profile!r}", try_next=f"choose one of {', '.join(profiles)}")
+    options = checked_options(context, form.texts.get("options") or "{}")
     object_dir = folder / "object"
-    kept = _keep_images(form, object_dir, context.settings)
-    photos = {path.stem: path.name for path in kept["photos"]}
-    if not photos and not kept["video"]:
-        advice = "send them as form fields called photos (curl -F photos=@a.jpg), as one zip or as a video"
-        raise InputError("the form holds no photos", try_next=advice)
-    _check_companions(kept, photos, options)
-    _with_kept_names(options.capture(), photos, kept["video"]).save(Workspace(object_dir).capture)
-    _sync(object_dir)
+    images = _keep_form(form, object_dir, context.settings)
+    who.require_room(1, sum(image.bytes for image in images))
+    shutil.rmtree(object_dir / COMING, ignore_errors=True)
+    lay_out(object_dir, images, options)
     object_id = new_id("obj")
     object_dir.rename(context.settings.objects / object_id)
-    job = context.store.create(object_id, options.name, len(photos), options.profile)
+    _sync(context.settings.objects)
+    job = who.jobs.onboard(object_id, options.name, options.profile, as_json(options), images, on_created)
     wake(context.broker, job.id)
     return job
 
 
-def _keep_images(form: Form, object_dir: Path, settings: ServiceSettings) -> dict[str, list[Path]]:
-    workspace = Workspace(object_dir)
-    folders = {"photos": workspace.photos, "masks": workspace.given_masks, "depth": workspace.given_depth}
-    kept: dict[str, list[Path]] = {name: [] for name in (*folders, "video")}
+def put_image(context: Context, who: Caller, object_id: str, upload: Upload, kind: str) -> tuple[ImageRow, bool]:
+    """One image of an object, and whether it is a new one. Raises InputError and its like, Conflict while a job is at work."""
+    known = who.objects.images(object_id)
+    image = _keep(upload, kind, upload.path.parent / "object", context.settings)
+    same = next((k for k in known if (k.kind, k.name) == (image.kind, image.name)), None)
+    if same is None and sum(k.kind == kind for k in known) >= (1 if kind == "video" else context.settings.max_photos):
+        raise TooLarge(f"the object has {context.settings.max_photos} {kind} already", try_next="about 100 photos are plenty")
+    who.require_room(0, image.bytes - (same.bytes if same else 0))
+    kept = _kept(context.settings.objects / object_id, image)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    _kept(upload.path.parent / "object", image).replace(kept)
+    _sync(kept, kept.parent, kept.parent.parent, context.settings.objects)
+    return image, who.objects.put_image(object_id, image)
+
+
+def train(context: Context, who: Caller, object_id: str, from_stage: str | None, profile: str | None, on_created: OnCreated) -> JobRow:
+    """Lays out what the rows say by now, forgets results from `from_stage` on, and begins a job. Raises Conflict, InputError."""
+    found = who.objects.get(object_id)
+    stored = OnboardOptions.model_validate(found.options)
+    options = checked_options(context, stored.model_copy(update={"profile": profile or stored.profile}).model_dump_json())
+    redone = context.pipeline.names[context.pipeline.index_of(from_stage) :] if from_stage else ()
+    who.require_room()
+    object_dir = context.settings.objects / object_id
+
+    def prepare() -> None:
+        lay_out(object_dir, who.objects.images(object_id), options)
+        for stage in redone:
+            Workspace(object_dir).forget(stage)
+
+    job = who.jobs.train(object_id, options.profile, prepare, on_created)
+    wake(context.broker, job.id)
+    return job
+
+
+def checked_options(context: Context, text: str) -> OnboardOptions:
+    """Raises InputError, for a profile that there is not too."""
+    options = parse_options(OnboardOptions, text)
+    profiles = context.pipeline.profile_names
+    if options.profile not in profiles:
+        raise InputError(f"there is no profile {options.profile!r}", try_next=f"choose one of {', '.join(profiles)}")
+    return options
+
+
+def as_json(options: OnboardOptions) -> dict[str, Any]:
+    return options.model_dump(mode="json", exclude_defaults=True)
+
+
+def lay_out(object_dir: Path, images: list[ImageRow], options: OnboardOptions) -> None:
+    """`capture/` as the stages find it: links to the images, and capture.json. Raises InputError where they don't go together."""
+    photos = {image.name: image.file for image in images if image.kind == "photos"}
+    videos = [Path(image.file) for image in images if image.kind == "video"]
+    if not photos and not videos:
+        raise InputError("there are no photos", try_next=NO_PHOTOS)
+    _check_companions(images, photos, options)
+    workspace, partial = Workspace(object_dir), Workspace(object_dir / ".capture.partial")
+    shutil.rmtree(partial.root, ignore_errors=True)
+    folders = {"photos": partial.photos, "masks": partial.given_masks, "depth": partial.given_depth, "video": partial.given_video}
+    for image in images:
+        folders[image.kind].mkdir(parents=True, exist_ok=True)
+        os.link(_kept(object_dir, image), folders[image.kind] / image.file)
+    _with_kept_names(options.capture(), photos, videos).save(partial.capture)
+    _sync(*partial.root.rglob("*"), *workspace.images.iterdir(), workspace.images)
+    shutil.rmtree(workspace.capture.parent, ignore_errors=True)
+    partial.capture.parent.rename(workspace.capture.parent)
+    partial.root.rmdir()
+    _sync(object_dir)
+    wanted = {_kept(object_dir, image) for image in images}
+    for replaced in set(workspace.images.iterdir()) - wanted:
+        replaced.unlink()
+
+
+def _kept(object_dir: Path, image: ImageRow) -> Path:
+    return Workspace(object_dir).images / f"{image.sha256}{Path(image.file).suffix}"
+
+
+def _keep_form(form: Form, object_dir: Path, settings: ServiceSettings) -> list[ImageRow]:
+    images: list[ImageRow] = []
     for upload in form.files:
-        if upload.field not in folders:
+        if upload.field not in ("photos", "masks", "depth"):
             raise InputError(f"there is no form field {upload.field!r} for files", try_next="use photos, masks, depth")
         if upload.field == "photos" and is_video(upload.path):
-            if kept["video"]:
+            if any(image.kind == "video" for image in images):
                 raise InputError("more than one video came", try_next="send one, of a walk around the object")
-            kept["video"].append(keep_video(upload, workspace.given_video, settings))
+            images.append(_keep(upload, "video", object_dir, settings))
             continue
-        for image in _images(upload, settings):
-            folders[upload.field].mkdir(parents=True, exist_ok=True)
-            kept[upload.field].append(keep_image(image, folders[upload.field], settings))
-            if len(kept[upload.field]) > settings.max_photos:
+        for member in _unpacked(upload, settings):
+            images.append(_keep(member, upload.field, object_dir, settings))
+            if sum(image.kind == upload.field for image in images) > settings.max_photos:
                 raise TooLarge(f"more than {settings.max_photos} {upload.field}", try_next="send fewer; about 100 photos are plenty")
-    return kept
+    return images
 
 
-def _images(upload: Upload, settings: ServiceSettings) -> Iterable[Upload]:
+def _keep(upload: Upload, kind: str, object_dir: Path, settings: ServiceSettings) -> ImageRow:
+    """Cleaned, and moved to where it is kept by its hash."""
+    folder = object_dir / COMING / kind
+    folder.mkdir(parents=True, exist_ok=True)
+    if kind == "video":
+        if not is_video(upload.path):
+            raise InputError(f"{upload.filename} is no video", try_next="send an MP4, MOV, AVI, MKV or WebM, or photos as such")
+        cleaned = keep_video(upload, folder, settings)
+    else:
+        cleaned = keep_image(upload, folder, settings)
+    with cleaned.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    image = ImageRow(kind, cleaned.stem, cleaned.name, cleaned.stat().st_size, sha256, upload.sha256)
+    kept = _kept(object_dir, image)
+    kept.parent.mkdir(exist_ok=True)
+    os.link(cleaned, kept) if not kept.exists() else None
+    return image
+
+
+def _unpacked(upload: Upload, settings: ServiceSettings) -> Iterable[Upload]:
     with upload.path.open("rb") as file:
         is_zip = file.read(4) == b"PK\x03\x04"
     return unzipped(upload, settings) if is_zip else [upload]
 
 
-def _check_companions(kept: dict[str, list[Path]], photos: dict[str, str], options: OnboardOptions) -> None:
+def _check_companions(images: list[ImageRow], photos: dict[str, str], options: OnboardOptions) -> None:
     for kind in ("masks", "depth"):
-        stray = [path.name for path in kept[kind] if path.stem not in photos]
+        stray = [image.file for image in images if image.kind == kind and image.name not in photos]
         if stray:
             raise InputError(f"{stray[0]} among the {kind} belongs to no photo", try_next="give it the name of its photo")
-    if isinstance(options.capture().scale, DepthFrames) and not kept["depth"]:
+    if isinstance(options.capture().scale, DepthFrames) and not any(image.kind == "depth" for image in images):
         raise InputError("the scale is to come from depth, but no depth frames came", try_next="send them as form fields called depth")
 
 
@@ -106,9 +203,9 @@ def _with_kept_names(capture: Capture, photos: dict[str, str], videos: list[Path
     return capture
 
 
-def _sync(folder: Path) -> None:
+def _sync(*paths: Path) -> None:
     """Files and folders: what is accepted outlives a power cut."""
-    for path in [*folder.rglob("*"), folder]:
+    for path in paths:
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)

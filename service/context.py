@@ -12,9 +12,12 @@ from fastapi import Depends, Request
 
 from service.problems import Busy
 from service.settings import ServiceSettings
+from workers.beats import Beats
 from workers.jobs import JobStore
+from workers.keys import KeyStore
 from workers.pipeline import Pipeline
 from workers.queue import Mailbox
+from workers.tables import Database
 
 
 @dataclass
@@ -40,14 +43,18 @@ class Turnstile:
 class Context:
     settings: ServiceSettings
     pipeline: Pipeline
-    store: JobStore
+    database: Database
+    keys: KeyStore
     broker: Celery
     mailbox: Mailbox
     estimates: Turnstile
 
+    def jobs_of(self, tenant: str) -> JobStore:
+        return JobStore(self.database, self.pipeline.names, tenant)
+
     def live_queues(self) -> set[str]:
         """Queues that a worker serves: one that has not missed five beats."""
-        return set(self.store.live_workers(max(10.0, 5 * self.settings.beat_s)).values())
+        return set(Beats(self.database).live(max(10.0, 5 * self.settings.beat_s)).values())
 
 
 def _context(request: Request) -> Context:

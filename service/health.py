@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 from sqlalchemy.exc import SQLAlchemyError
 
+from service.access import Who
 from service.context import Context, Ctx
 from service.options import EstimateOptions, OnboardOptions
 from workers.queue import CPU, ESTIMATE
@@ -33,7 +34,7 @@ def readyz(response: Response, context: Ctx) -> dict[str, Any]:
 
 
 @router.get("/info")
-def info(context: Ctx) -> dict[str, Any]:
+def info(context: Ctx, who: Who) -> dict[str, Any]:
     """Limits, stages, profiles, the schema of the options."""
     limits = {name: value for name, value in context.settings.model_dump().items() if name.startswith(("max_", "default_"))}
     return {

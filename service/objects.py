@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, JSONResponse
 
 from reconstruction.verdicts import PhotoVerdict, latest_verdicts
 from reconstruction.workspace import Workspace
-from service.captures import accept
-from service.context import Ctx
+from service import captures
+from service.access import Caller, Who
+from service.context import Context, Ctx
+from service.etags import answer_with_etag, require_match
+from service.idempotency import IdempotencyKey, Once, digest, once
 from service.options import OnboardOptions
-from service.schemas import Accepted, Artifact, Image, Job, Object
-from service.uploads import incoming, receive
-from workers.jobs import NotFound
+from service.schemas import Accepted, Artifact, Change, Image, Job, KeptImage, Object, Train
+from service.uploads import Form, incoming, receive, receive_file, receive_text
+from workers.failures import NotFound
+from workers.jobs import JobRow
+from workers.objects import ImageRow
 
 router = APIRouter(tags=["objects"])
 
@@ -35,7 +42,15 @@ ARTIFACTS = (
     "scale/views.json",
     "validation/accuracy.json",
 )
-ARTIFACT_PATTERNS = ("surface/*.png", "surface/*.jpg", "masks/**/*.png", "validation/*.png", "validation/*.jpg", "logs/*.log")
+ARTIFACT_PATTERNS = (
+    "surface/*.png",
+    "surface/*.jpg",
+    "masks/**/*.png",
+    "validation/*.png",
+    "validation/*.jpg",
+    "capture/photos/*",
+    "logs/*.log",
+)
 
 _files = {"type": "array", "items": {"type": "string", "format": "binary"}}
 FORM: dict[str, Any] = {
@@ -51,61 +66,149 @@ FORM: dict[str, Any] = {
         "options": {"type": "string", "contentMediaType": "application/json", "contentSchema": OnboardOptions.model_json_schema()},
     },
 }
+CREATE: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"multipart/form-data": {"schema": FORM}, "application/json": {"schema": OnboardOptions.model_json_schema()}},
+    },
+    "responses": {"201": {"description": "A draft", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Object"}}}}},
+}
+BYTES: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}},
+    "responses": {"200": {"description": "It took the place of the one with its name"}},
+}
 
 
-@router.post(
-    "/objects", status_code=202, openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM}}}}
-)
-async def create_object(request: Request, response: Response, context: Ctx) -> Accepted:
-    """Uploads the photos of an object and starts its onboarding. The answer's Location is the job to follow."""
+@router.post("/objects", status_code=202, response_model=Accepted, openapi_extra=CREATE)
+async def create_object(request: Request, context: Ctx, who: Who, key: IdempotencyKey = None) -> Response:
+    """Uploads the photos of an object and starts its onboarding; the answer's Location is the job to follow.
+
+    Options alone, as JSON, make a draft: its photos come one by one by PUT, then POST .../train starts the onboarding.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip() == "application/json":
+        text = await receive_text(request, context.settings)
+        return await run_in_threadpool(_create_draft, context, who, text, key)
     with incoming(context.settings) as folder:
         form = await receive(request, folder, context.settings)
-        job = await run_in_threadpool(accept, context, form, folder)
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
-    return Accepted(id=job.object_id, job=Job.of(job))
+        return await run_in_threadpool(_accept, context, who, form, folder, key)
+
+
+def _accept(context: Context, who: Caller, form: Form, folder: Path, key: str | None) -> Response:
+    wanted = digest("POST /objects", form.texts, [(upload.field, upload.filename, upload.sha256) for upload in form.files])
+    with once(context.database, who.tenant, key, wanted) as first:
+        return first.replay() if first.earlier else _job_answer(first, lambda keep: captures.accept(context, who, form, folder, keep))
+
+
+def _create_draft(context: Context, who: Caller, text: str, key: str | None) -> Response:
+    options = captures.checked_options(context, text)
+    with once(context.database, who.tenant, key, digest("POST /objects", text)) as first:
+        if first.earlier:
+            return first.replay()
+        who.require_room(1)
+        found = who.objects.draft(options.name, captures.as_json(options))
+        body, location = Object.of(found).model_dump(mode="json"), f"/v1/objects/{found.id}"
+        with context.database.write() as db:
+            first.keep(db, 201, body, location)
+        return JSONResponse(body, 201, {"Location": location})
+
+
+def _job_answer(first: Once, begin: Callable[[Callable[[Any, JobRow], None]], JobRow]) -> Response:
+    """Begins a job, and keeps the answer in its transaction."""
+
+    def answer(job: JobRow) -> tuple[int, dict[str, Any], str]:
+        return 202, Accepted(id=job.object_id, job=Job.of(job)).model_dump(mode="json"), f"/v1/jobs/{job.id}"
+
+    status, body, location = answer(begin(lambda db, job: first.keep(db, *answer(job))))
+    return JSONResponse(body, status, {"Location": location})
 
 
 @router.get("/objects")
-def list_objects(context: Ctx) -> list[Object]:
-    return [Object.of(row) for row in context.store.objects()]
+def list_objects(who: Who, limit: Annotated[int, Query(ge=1, le=500)] = 200, before: str | None = None) -> list[Object]:
+    """Newest first. `before`: the last one seen, for those that follow."""
+    return [Object.of(row) for row in who.objects.all(limit, before)]
 
 
-@router.get("/objects/{object_id}")
-def get_object(object_id: str, context: Ctx) -> Object:
-    return Object.of(context.store.object(object_id))
+@router.get("/objects/{object_id}", response_model=Object)
+def get_object(object_id: str, who: Who, if_none_match: Annotated[str | None, Header()] = None) -> Response:
+    """With If-None-Match: 304 where it is as it was."""
+    return answer_with_etag(Object.of(who.objects.get(object_id)), if_none_match)
+
+
+@router.patch("/objects/{object_id}", response_model=Object)
+def change_object(object_id: str, change: Change, context: Ctx, who: Who, if_match: Annotated[str | None, Header()] = None) -> Response:
+    """Changes the name, or options, of which those that are not named stay (null takes one back). They count from the next training on."""
+    found = who.objects.get(object_id)
+    require_match(Object.of(found), if_match)
+    merged = {**found.options, **change.options, "name": change.name or found.name}
+    options = captures.checked_options(context, json.dumps({name: value for name, value in merged.items() if value is not None}))
+    return answer_with_etag(Object.of(who.objects.change(object_id, options.name, captures.as_json(options), found.updated_at)), None)
 
 
 @router.delete("/objects/{object_id}", status_code=204)
-def delete_object(object_id: str, context: Ctx) -> None:
+def delete_object(object_id: str, context: Ctx, who: Who) -> None:
     """Removes the object, its photos and everything made from them. Not while a job works on it."""
-    context.store.delete(object_id)
+    who.objects.delete(object_id)
     shutil.rmtree(context.settings.objects / object_id, ignore_errors=True)
 
 
+@router.post("/objects/{object_id}/train", status_code=202, response_model=Accepted)
+def train_object(object_id: str, context: Ctx, who: Who, wish: Train | None = None, key: IdempotencyKey = None) -> Response:
+    """Onboards a draft, or an object again: stages whose input has not changed are kept, those from `from_stage` on are not."""
+    wish = wish or Train()
+    with once(context.database, who.tenant, key, digest("train", object_id, wish.model_dump())) as first:
+        if first.earlier:
+            return first.replay()
+        return _job_answer(first, lambda keep: captures.train(context, who, object_id, wish.from_stage, wish.profile, keep))
+
+
+@router.put("/objects/{object_id}/images/{name}", status_code=201, openapi_extra=BYTES)
+async def put_image(
+    object_id: str,
+    name: str,
+    request: Request,
+    response: Response,
+    context: Ctx,
+    who: Who,
+    kind: Literal["photos", "masks", "depth", "video"] = "photos",
+) -> KeptImage:
+    """One image as the request's body; sent again, it changes nothing. `Content-Digest: sha-256=:...:` is checked where it comes.
+
+    Whoever was cut off compares `sent_sha256` of GET .../images with the files at hand, and sends what is missing.
+    """
+    await run_in_threadpool(who.objects.get, object_id)
+    with incoming(context.settings) as folder:
+        upload = await receive_file(request, folder, kind, name, context.settings)
+        image, new = await run_in_threadpool(captures.put_image, context, who, object_id, upload, kind)
+    response.status_code = 201 if new else 200
+    return KeptImage.model_validate(image)
+
+
 @router.get("/objects/{object_id}/images")
-def list_images(object_id: str, context: Ctx) -> list[Image]:
-    """A verdict for each photo, as far as it is known by now."""
-    context.store.object(object_id)
-    workspace = Workspace(context.settings.objects / object_id)
-    known = {verdict.photo: verdict for verdict in latest_verdicts(workspace)}
-    given = {path.stem for path in workspace.photos.iterdir()} if workspace.photos.is_dir() else set()
-    photos = sorted(given | set(known))
-    return [Image.model_validate(known.get(photo) or PhotoVerdict(photo, "pending", None, "not looked at yet")) for photo in photos]
+def list_images(object_id: str, context: Ctx, who: Who) -> list[Image]:
+    """A verdict for each photo, as far as it is known by now; frames of a video are among them once they are picked."""
+    kept = {image.name: image for image in who.objects.images(object_id) if image.kind == "photos"}
+    known = {verdict.photo: verdict for verdict in latest_verdicts(Workspace(context.settings.objects / object_id))}
+    return [_image(photo, kept.get(photo), known.get(photo)) for photo in sorted({*kept, *known})]
+
+
+def _image(photo: str, kept: ImageRow | None, known: PhotoVerdict | None) -> Image:
+    image = Image.model_validate(known or PhotoVerdict(photo, "pending", None, "not looked at yet"))
+    return image.model_copy(update={"bytes": kept.bytes, "sha256": kept.sha256, "sent_sha256": kept.sent_sha256} if kept else None)
 
 
 @router.get("/objects/{object_id}/artifacts")
-def list_artifacts(object_id: str, context: Ctx) -> list[Artifact]:
+def list_artifacts(object_id: str, context: Ctx, who: Who) -> list[Artifact]:
     """What has been made so far."""
-    context.store.object(object_id)
+    who.objects.get(object_id)
     base = f"/v1/objects/{object_id}/artifacts"
     files = _artifacts(context.settings.objects / object_id)
     return [Artifact(name=name, bytes=path.stat().st_size, href=f"{base}/{name}") for name, path in files.items()]
 
 
 @router.get("/objects/{object_id}/artifacts/{name:path}", response_class=FileResponse)
-def get_artifact(object_id: str, name: str, context: Ctx) -> FileResponse:
+def get_artifact(object_id: str, name: str, context: Ctx, who: Who) -> FileResponse:
     """One file; byte ranges and ETag are understood."""
-    context.store.object(object_id)
+    who.objects.get(object_id)
     # Looked up among the files that exist: a name is never made into a path.
     path = _artifacts(context.settings.objects / object_id).get(name)
     if path is None:

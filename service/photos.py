@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 import os
 import re
@@ -87,8 +88,7 @@ def unzipped(upload: Upload, settings: ServiceSettings) -> Iterator[Upload]:
             _check_members(members, settings)
             for number, member in enumerate(members):
                 path = upload.path.with_name(f"{upload.path.name}-{number:05}")
-                _extract(archive, member, path, settings.max_file_bytes)
-                yield Upload("photos", member.filename, path)
+                yield Upload("photos", member.filename, path, _extract(archive, member, path, settings.max_file_bytes))
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
         raise InputError(f"the zip can't be opened ({error})", try_next="zip the photos again, without a password") from error
 
@@ -107,15 +107,17 @@ def _check_members(members: list[zipfile.ZipInfo], settings: ServiceSettings) ->
             raise InputError(f"{member.filename} is compressed as no photo ever is", try_next="zip the photos as the camera wrote them")
 
 
-def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, max_bytes: int) -> None:
-    """What the directory says of a size is a claim: the bytes are counted."""
-    left = max_bytes
+def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, max_bytes: int) -> str:
+    """The SHA-256 of what was in it. What the directory says of a size is a claim: the bytes are counted."""
+    left, hasher = max_bytes, hashlib.sha256()
     with archive.open(member) as source, path.open("wb") as target:
         while chunk := source.read(1 << 18):
             left -= len(chunk)
             if left < 0:
                 raise TooLarge(f"{member.filename} is too large", try_next=f"keep each photo under {max_bytes >> 20} MiB")
+            hasher.update(chunk)
             target.write(chunk)
+    return hasher.hexdigest()
 
 
 def _is_clutter(name: str) -> bool:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 
 from reconstruction.errors import InputError
+from service.access import Caller, Who
 from service.context import Context, Ctx
 from service.options import EstimateOptions, parse_options
 from service.photos import keep_image
@@ -33,11 +34,11 @@ FORM: dict[str, Any] = {
 
 
 @router.post("/estimate", openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM}}}})
-async def estimate(request: Request, context: Ctx) -> Estimate:
+async def estimate(request: Request, context: Ctx, who: Who) -> Estimate:
     """Where the objects are in the image: their poses in the camera, none where none was found."""
     with context.estimates.enter(), incoming(context.settings) as folder:
         form = await receive(request, folder, context.settings)
-        question, deadline_s = await run_in_threadpool(_question, context, form, folder)
+        question, deadline_s = await run_in_threadpool(_question, context, who, form, folder)
         future = asyncio.wrap_future(await run_in_threadpool(context.mailbox.ask, question, deadline_s))
         try:
             answer = await asyncio.wait_for(future, deadline_s)
@@ -49,7 +50,7 @@ async def estimate(request: Request, context: Ctx) -> Estimate:
     return Estimate.model_validate(answer["answer"])
 
 
-def _question(context: Context, form: Form, folder: Path) -> tuple[dict[str, Any], float]:
+def _question(context: Context, who: Caller, form: Form, folder: Path) -> tuple[dict[str, Any], float]:
     """Everything that can be refused is refused here, before a worker is asked."""
     settings = context.settings
     options = parse_options(EstimateOptions, form.texts.get("options") or "{}")
@@ -58,7 +59,7 @@ def _question(context: Context, form: Form, folder: Path) -> tuple[dict[str, Any
             f"{len(options.object_ids)} objects in one question", try_next=f"ask for at most {settings.max_objects_per_estimate}"
         )
     for object_id in options.object_ids:
-        found = context.store.object(object_id)
+        found = who.objects.get(object_id)
         if found.state != "ready":
             advice = f"GET /v1/jobs/{found.job_id} says how far it is" if found.job_id else "onboard it first"
             raise NotReady(f"object {object_id} is {found.state}", try_next=advice)

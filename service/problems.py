@@ -25,6 +25,26 @@ class UnsupportedMedia(ImageError):
     code = "unsupported-media-type"
 
 
+class QuotaExceeded(PipelineError):
+    code = "quota-exceeded"
+
+
+class StillRunning(PipelineError):
+    code = "still-running"
+    retryable = True
+
+
+class Changed(PipelineError):
+    """What the caller saw (If-Match) is not what is there."""
+
+    code = "changed"
+
+
+class DigestMismatch(PipelineError):
+    code = "digest-mismatch"
+    retryable = True
+
+
 class NotReady(PipelineError):
     code = "not-ready"
 
@@ -51,9 +71,14 @@ STATUS = {
     "capture-failed": 422,
     "too-large": 413,
     "unsupported-media-type": 415,
+    "unauthorized": 401,
+    "quota-exceeded": 403,
     "not-found": 404,
     "conflict": 409,
     "not-ready": 409,
+    "still-running": 409,
+    "changed": 412,
+    "digest-mismatch": 400,
     "backend-missing": 501,
     "storage-failed": 507,
     "no-worker": 503,
@@ -63,12 +88,13 @@ STATUS = {
 }
 """By the code of a PipelineError; any other code is the server's fault."""
 
+HEADERS = {503: {"Retry-After": "5"}, 401: {"WWW-Authenticate": "Bearer"}}
+
 
 def problem(status: int, code: str, detail: str, **members: Any) -> JSONResponse:
     title = {"bad-image": "Bad image", "bad-input": "Bad input"}.get(code) or code.replace("-", " ").capitalize()
     document = {"type": f"/problems/{code}", "title": title, "status": status, "detail": detail, **members}
-    headers = {"Retry-After": "5"} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
-    return JSONResponse(document, status, headers, media_type="application/problem+json")
+    return JSONResponse(document, status, HEADERS.get(status), media_type="application/problem+json")
 
 
 def problem_from(error: PipelineError) -> JSONResponse:

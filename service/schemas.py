@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from reconstruction.verdicts import State
-from workers.jobs import JobRow, ObjectRow
+from workers.jobs import JobRow
+from workers.objects import ObjectRow
 
 
 class CaptureWarning(BaseModel):
@@ -64,7 +65,9 @@ class Object(BaseModel):
     id: str
     name: str
     state: Literal["draft", "onboarding", "ready", "failed"]
+    options: dict[str, Any]
     photos: int
+    bytes: int
     created_at: float
     updated_at: float
     job_id: str | None
@@ -77,6 +80,22 @@ class Object(BaseModel):
         if row.job_id:
             links["job"] = f"/v1/jobs/{row.job_id}"
         return cls.model_validate({**row.__dict__, "links": links})
+
+
+class Change(BaseModel):
+    """What PATCH changes: the name; options by name, as POST /objects takes them, null for one to be taken back."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    options: dict[str, Any] = {}
+
+
+class Train(BaseModel):
+    """`from_stage`: this stage and those after it run again, changed or not. `profile`: another than in the options."""
+
+    model_config = ConfigDict(extra="forbid")
+    from_stage: str | None = None
+    profile: str | None = None
 
 
 class Accepted(BaseModel):
@@ -92,6 +111,21 @@ class Image(BaseModel):
     verdict: State
     number: float | None
     message: str
+    bytes: int | None = None
+    sha256: str | None = None
+    sent_sha256: str | None = None
+
+
+class KeptImage(BaseModel):
+    """An image as it is kept, its places removed: `file`, `bytes` and `sha256` are of that; `sent_sha256` is of the bytes that came."""
+
+    model_config = ConfigDict(from_attributes=True)
+    kind: Literal["photos", "masks", "depth", "video"]
+    name: str
+    file: str
+    bytes: int
+    sha256: str
+    sent_sha256: str
 
 
 class Artifact(BaseModel):

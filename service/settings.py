@@ -22,6 +22,14 @@ class ServiceSettings(Settings):
     max_estimates_waiting: int = 16
     """More questions than this at once are refused with 503, before they pile up behind the worker."""
 
+    require_keys: bool = False
+    """False: nobody needs an API key until the first one is made."""
+
+    quota_objects: int = 10_000
+    quota_bytes: int = 1 << 40
+    quota_compute_s: float = float("inf")
+    """Of one tenant: objects, bytes of images, seconds of computing."""
+
     default_deadline_ms: int = 60_000
     max_deadline_ms: int = 300_000
     max_wait_s: float = 60.0

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,18 +20,19 @@ from starlette.requests import ClientDisconnect
 
 from reconstruction.errors import InputError
 from reconstruction.formats import VIDEO_SUFFIXES
-from service.problems import TooLarge, UnsupportedMedia
+from service.problems import DigestMismatch, TooLarge, UnsupportedMedia
 from service.settings import MIB, ServiceSettings
-from workers.jobs import new_id
+from workers.tables import new_id
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A file that has arrived. `field` is the form's, `filename` the client's own, not to be used as a path."""
+    """A file that has arrived. `field` is the form's, `filename` the client's own, not to be used as a path, `sha256` of what came."""
 
     field: str
     filename: str
     path: Path
+    sha256: str = ""
 
 
 @dataclass
@@ -53,6 +57,52 @@ def incoming(settings: ServiceSettings) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+async def receive_file(request: Request, folder: Path, field: str, filename: str, settings: ServiceSettings) -> Upload:
+    """Reads the request's whole body as one file. Raises TooLarge, DigestMismatch where it is not what Content-Digest says."""
+    wanted = _wanted_digest(request.headers.get("content-digest"))
+    path, hasher, size, largest = folder / "00000", hashlib.sha256(), 0, largest_file(filename, settings)
+    with path.open("wb") as file:
+        async for chunk in _chunks(request):
+            size += len(chunk)
+            if size > largest:
+                raise TooLarge(f"{filename} is too large", try_next=f"keep a file of its kind under {_mib(largest)}")
+            hasher.update(chunk)
+            await run_in_threadpool(file.write, chunk)
+    if wanted not in (None, hasher.digest()):
+        raise DigestMismatch(f"{filename} did not arrive as it was sent", try_next="send it again")
+    return Upload(field, filename, path, hasher.hexdigest())
+
+
+async def receive_text(request: Request, settings: ServiceSettings) -> str:
+    """Reads the request's body as text. Raises TooLarge."""
+    text = bytearray()
+    async for chunk in _chunks(request):
+        text += chunk
+        if len(text) > settings.max_form_bytes:
+            raise TooLarge("the body is too long", try_next="send files as multipart/form-data, options as short JSON")
+    return text.decode(errors="replace")
+
+
+def _wanted_digest(header: str | None) -> bytes | None:
+    """Of `Content-Digest: sha-256=:...:` (RFC 9530); None where there is none of that kind. Raises InputError."""
+    found = re.search(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/=]*):", header or "")
+    if found is None:
+        return None
+    try:
+        return base64.b64decode(found.group(1), validate=True)
+    except ValueError as error:
+        raise InputError("Content-Digest is not base64", try_next="send Content-Digest: sha-256=:BASE64:") from error
+
+
+async def _chunks(request: Request) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises InputError where it breaks off."""
+    try:
+        async for chunk in request.stream():
+            yield chunk
+    except ClientDisconnect as error:
+        raise InputError("the upload broke off", try_next="send it again") from error
+
+
 async def receive(request: Request, folder: Path, settings: ServiceSettings) -> Form:
     """Reads the request's multipart form into `folder`. Raises InputError, TooLarge, UnsupportedMedia."""
     kind, options = parse_options_header(request.headers.get("content-type", ""))
@@ -61,14 +111,12 @@ async def receive(request: Request, folder: Path, settings: ServiceSettings) -> 
     try:
         reader = _Reader(folder, options[b"boundary"], settings)
         try:
-            async for chunk in request.stream():
+            async for chunk in _chunks(request):
                 await run_in_threadpool(reader.feed, chunk)
         finally:
             reader.close()
     except FormParserError as error:
         raise InputError(f"the form can't be read ({error})", try_next="send well-formed multipart/form-data") from error
-    except ClientDisconnect as error:
-        raise InputError("the upload broke off", try_next="send it again") from error
     if not reader.complete:
         raise InputError("the form ends too early", try_next="send the whole of it, closing boundary included")
     return reader.form
@@ -85,6 +133,7 @@ class _Reader:
         self._headers: dict[bytes, bytes] = {}
         self._field = self._filename = ""
         self._file: IO[bytes] | None = None
+        self._hasher = hashlib.sha256()
         self._text = bytearray()
         self._parser = MultipartParser(
             boundary,
@@ -124,16 +173,17 @@ class _Reader:
         if b"filename" in options:
             if len(self.form.files) >= 3 * self._settings.max_photos:  # a photo, a mask and a depth frame each
                 raise TooLarge(f"more than {self._settings.max_photos} photos", try_next="send fewer; about 100 are plenty")
-            path = self._folder / f"{len(self.form.files):05}"
-            self._file = path.open("wb")
-            self.form.files.append(Upload(self._field, self._filename, path))
+            self._file = (self._folder / f"{len(self.form.files):05}").open("wb")
+            self._hasher = hashlib.sha256()
 
     def _keep_data(self, data: bytes, start: int, end: int) -> None:
         self._size += end - start
         if self._file:
-            if self._size > self._largest():
-                advice = f"keep a file of its kind under {_mib(self._largest())}"
+            largest = largest_file(self._filename, self._settings)
+            if self._size > largest:
+                advice = f"keep a file of its kind under {_mib(largest)}"
                 raise TooLarge(f"{self._filename or 'a file'} is too large", try_next=advice)
+            self._hasher.update(data[start:end])
             self._file.write(data[start:end])
         else:
             self._text_total += end - start
@@ -141,16 +191,10 @@ class _Reader:
                 raise TooLarge("the text fields of the form are too long", try_next="send files with a filename, options as short JSON")
             self._text += data[start:end]
 
-    def _largest(self) -> int:
-        """Bytes that a file of this name may have. What it really is is looked at when it is whole."""
-        name = self._filename.lower()
-        if name.endswith(".zip"):
-            return self._settings.max_upload_bytes
-        return self._settings.max_video_bytes if name.endswith(VIDEO_SUFFIXES) else self._settings.max_file_bytes
-
     def _end(self) -> None:
         if self._file:
             self._file.close()
+            self.form.files.append(Upload(self._field, self._filename, Path(self._file.name), self._hasher.hexdigest()))
             self._file = None
         else:
             self.form.texts[self._field] = self._text.decode(errors="replace")
@@ -158,6 +202,14 @@ class _Reader:
 
     def _finish(self) -> None:
         self.complete = True
+
+
+def largest_file(filename: str, settings: ServiceSettings) -> int:
+    """Bytes that a file of this name may have. What it really is is looked at when it is whole."""
+    name = filename.lower()
+    if name.endswith(".zip"):
+        return settings.max_upload_bytes
+    return settings.max_video_bytes if name.endswith(VIDEO_SUFFIXES) else settings.max_file_bytes
 
 
 def _mib(size: int) -> str:

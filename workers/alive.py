@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 
-from workers.jobs import JobStore
+from workers.beats import Beats
 from workers.settings import Settings
 from workers.tables import Database
 
@@ -13,7 +13,7 @@ from workers.tables import Database
 def alive() -> bool:
     """Whether a worker of this host name, a container's own, gave a sign of life in the last five beats."""
     settings = Settings()
-    names = JobStore(Database(settings.database), ()).live_workers(max(10.0, 5 * settings.beat_s))
+    names = Beats(Database(settings.database)).live(max(10.0, 5 * settings.beat_s))
     return any(name.partition("@")[2].startswith(f"{socket.gethostname()}-") for name in names)
 
 

@@ -10,14 +10,14 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, case, func, insert, or_, select, update
 
 from reconstruction.errors import PipelineError
 from workers.failures import StageCrashed, error_to_json
-from workers.jobs import HELD, set_object_state
+from workers.objects import set_object_state
 from workers.pipeline import Recipe, StageEvent
 from workers.publish import finite
-from workers.tables import ATTEMPTS, JOBS, WORKERS, Database
+from workers.tables import ATTEMPTS, HELD, JOBS, Database
 
 OBJECT_STATE = {"succeeded": "ready", "failed": "failed", "canceled": "draft"}
 
@@ -99,11 +99,6 @@ class ClaimStore:
             back = case((JOBS.c.status == "canceling", "canceling"), else_="queued")
             self._update(db, claim, status=back, lease_until=0.0, worker=None)
             _close_attempts(db, claim.job_id, "interrupted")
-
-    def worker_beat(self, worker: str, queue: str) -> None:
-        with self._db.write() as db:
-            db.execute(delete(WORKERS).where(or_(WORKERS.c.id == worker, WORKERS.c.seen_at < time.time() - 3600)))
-            db.execute(insert(WORKERS).values(id=worker, queue=queue, seen_at=time.time()))
 
     def _update(self, db: Connection, claim: Claim, **values: Any) -> None:
         held = and_(JOBS.c.id == claim.job_id, JOBS.c.token == claim.token, JOBS.c.status.in_(HELD))

@@ -207,7 +207,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0 takes any free one.")] = 8000,
     data: Annotated[Path | None, typer.Option(help="Folder of everything that lasts.")] = None,
-    allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Let other machines in, without keys.")] = False,
+    allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Let other machines in though there are no keys.")] = False,
 ) -> None:
     """The HTTP service with all it needs; Ctrl-C stops it, and what was running goes on at the next start."""
     with _taught_errors():
@@ -241,6 +241,48 @@ def status(
             console.print(jobs_table(jobs) if jobs else "no jobs yet")
             for job in jobs:
                 print_warnings(console, job["warnings"], f"{job['id']}: ")
+
+
+keys = typer.Typer(no_args_is_help=True, help="API keys of the service: made, listed, revoked where its data are.")
+app.add_typer(keys, name="keys")
+DataOption = Annotated[Path | None, typer.Option(help="The service's data folder.")]
+
+
+@keys.command("make")
+def make_key(
+    tenant: Annotated[str, typer.Option(help="Whoever has a key of this tenant sees its objects, and no others.")],
+    name: Annotated[str, typer.Option(help="To tell keys apart, such as robot-1.")] = "",
+    data: DataOption = None,
+) -> None:
+    """Prints a new key, once. From the first key on, nobody is answered without one."""
+    with _taught_errors():
+        row, secret = _key_store(data).make(tenant, name)
+        _err.print(f"key {row.id} of tenant {escape(row.tenant)}; it is not shown again", highlight=False)
+        print(secret)
+
+
+@keys.command("list")
+def list_keys(data: DataOption = None, as_json: JsonFlag = False) -> None:
+    """Keys without their secrets."""
+    with _taught_errors(as_json):
+        for row in _key_store(data).all():
+            state = "revoked" if row.revoked_at else "valid"
+            print(json.dumps(row.__dict__) if as_json else f"{row.id}  {state:<7}  {row.tenant}  {row.name}")
+
+
+@keys.command("revoke")
+def revoke_key(key_id: str, data: DataOption = None) -> None:
+    """From now on the key opens nothing."""
+    with _taught_errors():
+        _key_store(data).revoke(key_id)
+
+
+def _key_store(data: Path | None) -> Any:
+    from workers.keys import KeyStore
+    from workers.settings import Settings
+    from workers.tables import Database
+
+    return KeyStore(Database((Settings() if data is None else Settings(data=data)).database))
 
 
 @app.command()

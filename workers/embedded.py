@@ -23,6 +23,7 @@ from types import FrameType
 from typing import IO
 
 from reconstruction.errors import InputError, PipelineError, StorageError
+from workers.keys import KeyStore
 from workers.leash import stop_group
 from workers.queue import CPU, ESTIMATE, socket_url
 from workers.settings import Settings
@@ -86,10 +87,10 @@ def serve(settings: Settings, host: str, port: int, allow_remote: bool, say: Cal
     Raises InputError for an address that is open to others, ServerError where a port or the data folder is taken or
     a server is missing, StorageError where the data folder can't be written.
     """
-    if host not in LOOPBACK and not allow_remote:
+    if host not in LOOPBACK and not allow_remote and not KeyStore(Database(settings.database)).any():
         raise InputError(
             f"{host} can be reached by other machines, and there are no API keys yet",
-            try_next="serve on 127.0.0.1 behind a proxy that checks who asks, or say --allow-remote where the network is trusted",
+            try_next="make one by snap6d keys make --tenant NAME, or say --allow-remote where the network is trusted",
         )
     with ExitStack() as stack:
         logs = _prepare(settings.data)

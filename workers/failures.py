@@ -1,10 +1,20 @@
-"""Errors of running stages, and how any PipelineError crosses a process border: as JSON, with the same code and words."""
+"""Errors of rows and of running stages, and how any PipelineError crosses a process border: as JSON, with the same code and words."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from reconstruction.errors import PipelineError
+
+
+class NotFound(PipelineError):
+    code = "not-found"
+
+
+class Conflict(PipelineError):
+    """The row is not in a state in which that can be done."""
+
+    code = "conflict"
 
 
 class StageDefect(PipelineError):

@@ -1,57 +1,21 @@
-"""Objects and their jobs, as the API and the command line see them. A row is the truth; a message on the broker only says
-"look at this row". No torch here. What workers do with the same rows is in workers/claims.py.
+"""Jobs, as the API and the command line see them. A row is the truth; a message on the broker only says "look at this row".
+No torch here. What workers do with the same rows is in workers/claims.py.
 """
 
 from __future__ import annotations
 
-import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, func, insert, select, update
 
 from reconstruction.capture_warnings import CaptureWarning, collect_warnings
-from reconstruction.errors import PipelineError
-from workers.tables import ATTEMPTS, JOBS, OBJECTS, WORKERS, Database
-
-ENDED = ("succeeded", "failed", "canceled")
-HELD = ("running", "canceling")
-
-
-class NotFound(PipelineError):
-    code = "not-found"
-
-
-class Conflict(PipelineError):
-    """The row is not in a state in which that can be done."""
-
-    code = "conflict"
-
-
-@dataclass(frozen=True)
-class ObjectRow:
-    id: str
-    name: str
-    state: str
-    photos: int
-    created_at: float
-    updated_at: float
-    job_id: str | None
-    """Its latest job."""
-    warnings: list[CaptureWarning]
-    """Of that job."""
-
-
-@dataclass(frozen=True)
-class StageRow:
-    """A stage of a job. `status` is pending, running, succeeded, skipped or failed."""
-
-    name: str
-    status: str
-    attempts: int
-    seconds: float | None
-    quality: dict[str, Any]
+from workers.attempts import StageRow, stage_rows
+from workers.failures import Conflict, NotFound
+from workers.objects import ImageRow, insert_images, insert_object, refuse_while_busy, set_object_state
+from workers.tables import HELD, JOBS, Database, new_id
 
 
 @dataclass(frozen=True)
@@ -72,107 +36,108 @@ class JobRow:
     """Of all its stages: what a better capture would change."""
 
 
+OnCreated = Callable[[Connection, JobRow], None]
+"""Called with the new job before its transaction ends."""
+
+
 class JobStore:
-    """`stages` are the names of the pipeline's stages, in order."""
+    """The jobs of one tenant, or, for whoever has the data folder itself, of all. `stages`: the pipeline's, in order."""
 
-    def __init__(self, database: Database, stages: tuple[str, ...]) -> None:
-        self._db, self._stages = database, stages
+    def __init__(self, database: Database, stages: tuple[str, ...], tenant: str | None) -> None:
+        self._db, self._stages, self._tenant = database, stages, tenant
 
-    # objects
-
-    def create(self, object_id: str, name: str, photos: int, profile: str, overrides: dict[str, Any] | None = None) -> JobRow:
-        """A new object and the job that onboards it, in one transaction."""
-        now = time.time()
-        job_id = new_id("job")
+    def onboard(
+        self,
+        object_id: str,
+        name: str,
+        profile: str,
+        options: dict[str, Any] | None = None,
+        images: list[ImageRow] | None = None,
+        on_created: OnCreated | None = None,
+    ) -> JobRow:
+        """A new object with its images and the job that onboards it, in one transaction."""
+        assert self._tenant is not None, "an object belongs to somebody"
         with self._db.write() as db:
-            db.execute(insert(OBJECTS).values(id=object_id, name=name, state="onboarding", photos=photos, created_at=now, updated_at=now))
-            values = {"id": job_id, "object_id": object_id, "profile": profile, "overrides": overrides or {}}
-            db.execute(insert(JOBS).values(**values, status="queued", created_at=now, updated_at=now))
-        return self.job(job_id)
+            insert_object(db, self._tenant, object_id, name, "onboarding", options or {})
+            insert_images(db, object_id, images or [])
+            return self._begin(db, object_id, profile, on_created)
 
-    def objects(self) -> list[ObjectRow]:
-        """Newest first."""
-        with self._db.read() as db:
-            return [self._object(db, row) for row in db.execute(_objects_query().order_by(OBJECTS.c.created_at.desc())).all()]
+    def train(self, object_id: str, profile: str, prepare: Callable[[], None], on_created: OnCreated | None = None) -> JobRow:
+        """A job for an object that is there. `prepare` is called while no worker can begin with it.
 
-    def object(self, object_id: str) -> ObjectRow:
-        with self._db.read() as db:
-            row = db.execute(_objects_query().where(OBJECTS.c.id == object_id)).first()
-            if row is None:
-                raise NotFound(f"there is no object {object_id!r}", try_next="GET /v1/objects lists those there are")
-            return self._object(db, row)
-
-    def delete(self, object_id: str) -> None:
-        """Raises Conflict while a job of it is not over."""
-        self.object(object_id)
+        Raises Conflict while another job is at work on it.
+        """
         with self._db.write() as db:
-            busy = select(JOBS.c.id).where(JOBS.c.object_id == object_id, JOBS.c.status.not_in(ENDED))
-            job_id = db.execute(busy).scalar()
-            if job_id is not None:
-                raise Conflict(f"job {job_id} is still working on this object", try_next=f"POST /v1/jobs/{job_id}/cancel first")
-            db.execute(delete(OBJECTS).where(OBJECTS.c.id == object_id))
+            refuse_while_busy(db, object_id)
+            prepare()
+            set_object_state(db, object_id, "onboarding")
+            return self._begin(db, object_id, profile, on_created)
 
-    # jobs, as everybody sees them
-
-    def jobs(self, object_id: str | None = None, limit: int = 200) -> list[JobRow]:
-        """Newest first."""
+    def all(self, object_id: str | None = None, limit: int = 200, before: str | None = None) -> list[JobRow]:
+        """Newest first; `before`: those older than this job."""
+        query = select(JOBS).where(*self._mine()).order_by(JOBS.c.created_at.desc(), JOBS.c.id).limit(limit)
+        if object_id is not None:
+            query = query.where(JOBS.c.object_id == object_id)
+        if before is not None:
+            query = query.where(JOBS.c.created_at < self.get(before).created_at)
         with self._db.read() as db:
-            query = select(JOBS).order_by(JOBS.c.created_at.desc()).limit(limit)
-            rows = db.execute(query if object_id is None else query.where(JOBS.c.object_id == object_id)).all()
-            return [self._job(db, row) for row in rows]
+            return [self._job(db, row) for row in db.execute(query).all()]
 
-    def job(self, job_id: str) -> JobRow:
+    def get(self, job_id: str) -> JobRow:
+        """Raises NotFound."""
         with self._db.read() as db:
-            row = db.execute(select(JOBS).where(JOBS.c.id == job_id)).first()
-            if row is None:
-                raise NotFound(f"there is no job {job_id!r}", try_next="GET /v1/jobs lists those there are")
-            return self._job(db, row)
+            return self._get(db, job_id)
 
     def cancel(self, job_id: str) -> JobRow:
         """A queued job ends at once, a running one within seconds. Raises Conflict where it is over already."""
-        job = self.job(job_id)
+        job = self.get(job_id)
         now = time.time()
         with self._db.write() as db:
             if db.execute(update(JOBS).where(_where(job_id, "queued")).values(status="canceled", finished_at=now, updated_at=now)).rowcount:
                 set_object_state(db, job.object_id, "draft")
             elif not db.execute(update(JOBS).where(_where(job_id, *HELD)).values(status="canceling", updated_at=now)).rowcount:
                 raise Conflict(f"job {job_id} is over already ({job.status})", try_next="nothing is left to cancel")
-        return self.job(job_id)
+        return self.get(job_id)
 
     def resume(self, job_id: str) -> JobRow:
-        """Queues a failed or canceled job again; finished stages are kept. Raises Conflict in any other state."""
-        job = self.job(job_id)
-        values = {
-            "status": "queued",
-            "error": None,
-            "stage": None,
-            "finished_at": None,
-            "round": JOBS.c.round + 1,
-            "updated_at": time.time(),
-        }
+        """Queues a failed or canceled job again; finished stages are kept. Raises Conflict in any other state, or beside another job."""
+        job = self.get(job_id)
+        cleared = {"error": None, "stage": None, "finished_at": None}
+        values: dict[str, Any] = {"status": "queued", "round": JOBS.c.round + 1, "updated_at": time.time(), **cleared}
         with self._db.write() as db:
+            refuse_while_busy(db, job.object_id)
             if not db.execute(update(JOBS).where(_where(job_id, "failed", "canceled")).values(**values)).rowcount:
                 raise Conflict(f"job {job_id} is {job.status}", try_next="only a failed or canceled job can be resumed")
             set_object_state(db, job.object_id, "onboarding")
-        return self.job(job_id)
+        return self.get(job_id)
 
-    # workers
+    def _begin(self, db: Connection, object_id: str, profile: str, on_created: OnCreated | None) -> JobRow:
+        job_id, now = new_id("job"), time.time()
+        values: dict[str, Any] = {
+            "id": job_id,
+            "object_id": object_id,
+            "tenant": self._tenant,
+            "profile": profile,
+            "overrides": {},
+            "status": "queued",
+        }
+        db.execute(insert(JOBS).values(**values, created_at=now, updated_at=now))
+        job = self._get(db, job_id)
+        if on_created:
+            on_created(db, job)
+        return job
 
-    def live_workers(self, within_s: float) -> dict[str, str]:
-        """Workers that gave a sign of life in the last `within_s` seconds, each with its queue."""
-        with self._db.read() as db:
-            rows = db.execute(select(WORKERS.c.id, WORKERS.c.queue).where(WORKERS.c.seen_at > time.time() - within_s))
-            return {row.id: row.queue for row in rows}
+    def _mine(self) -> tuple[Any, ...]:
+        return () if self._tenant is None else (JOBS.c.tenant == self._tenant,)
 
-    def _object(self, db: Connection, row: Any) -> ObjectRow:
-        return ObjectRow(**row._mapping, warnings=collect_warnings(stage.quality for stage in self._stage_rows(db, row.job_id)))
-
-    def _stage_rows(self, db: Connection, job_id: str | None) -> tuple[StageRow, ...]:
-        attempts = db.execute(select(ATTEMPTS).where(ATTEMPTS.c.job_id == job_id).order_by(ATTEMPTS.c.id)).all()
-        return tuple(_stage(name, attempts) for name in self._stages)
+    def _get(self, db: Connection, job_id: str) -> JobRow:
+        row = db.execute(select(JOBS).where(JOBS.c.id == job_id, *self._mine())).first()
+        if row is None:
+            raise NotFound(f"there is no job {job_id!r}", try_next="GET /v1/jobs lists those there are")
+        return self._job(db, row)
 
     def _job(self, db: Connection, row: Any) -> JobRow:
-        stages = self._stage_rows(db, row.id)
+        stages = stage_rows(db, row.id, self._stages)
         position = None
         if row.status == "queued":
             ahead = select(func.count()).where(JOBS.c.status == "queued", JOBS.c.created_at < row.created_at)
@@ -181,28 +146,5 @@ class JobStore:
         return JobRow(**shared, stages=stages, queue_position=position, warnings=collect_warnings(stage.quality for stage in stages))
 
 
-def new_id(kind: str) -> str:
-    """`obj_...`, `job_...`: random, so that knowing one tells nothing about others."""
-    return f"{kind}_{secrets.token_hex(8)}"
-
-
-def _stage(name: str, attempts: Any) -> StageRow:
-    mine = [a for a in attempts if a.stage == name]
-    if not mine:
-        return StageRow(name, "pending", 0, None, {})
-    last = mine[-1]
-    status = last.status if last.status in ("running", "succeeded", "skipped", "failed") else "pending"
-    return StageRow(name, status, len(mine), last.seconds, last.quality or {})
-
-
-def _objects_query() -> Any:
-    latest = select(JOBS.c.id).where(JOBS.c.object_id == OBJECTS.c.id).order_by(JOBS.c.created_at.desc()).limit(1).scalar_subquery()
-    return select(OBJECTS, latest.label("job_id"))
-
-
 def _where(job_id: str, *statuses: str) -> Any:
     return and_(JOBS.c.id == job_id, JOBS.c.status.in_(statuses))
-
-
-def set_object_state(db: Connection, object_id: str, state: str) -> None:
-    db.execute(update(OBJECTS).where(OBJECTS.c.id == object_id).values(state=state, updated_at=time.time()))

@@ -37,11 +37,13 @@ class Pipeline:
 
     def up_to(self, last: str | None) -> tuple[Step, ...]:
         """The stages that come before `last`, and it; all of them for None. Raises InputError where there is no such stage."""
-        if last is None:
-            return self.stages
-        if last not in self.names:
-            raise InputError(f"there is no stage {last!r}", try_next=f"name one of {', '.join(self.names)}")
-        return self.stages[: self.names.index(last) + 1]
+        return self.stages if last is None else self.stages[: self.index_of(last) + 1]
+
+    def index_of(self, stage: str) -> int:
+        """Raises InputError where there is no such stage."""
+        if stage not in self.names:
+            raise InputError(f"there is no stage {stage!r}", try_next=f"name one of {', '.join(self.names)}")
+        return self.names.index(stage)
 
 
 STAGES = (

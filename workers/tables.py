@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, Column, Connection, Engine, Float, ForeignKey, Index, Integer, MetaData, String, Table, create_engine, event
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Connection,
+    Engine,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    event,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
@@ -15,15 +31,34 @@ from reconstruction.errors import StorageError
 
 METADATA = MetaData()
 
+ENDED = ("succeeded", "failed", "canceled")
+HELD = ("running", "canceling")
+"""Statuses of jobs that are over, and of those that a worker has."""
+
 OBJECTS = Table(
     "objects",
     METADATA,
     Column("id", String, primary_key=True),
+    Column("tenant", String, nullable=False),
     Column("name", String, nullable=False),
     Column("state", String, nullable=False),  # draft, onboarding, ready, failed
-    Column("photos", Integer, nullable=False),
+    Column("options", JSON, nullable=False),  # as the caller gave them: what the next onboarding goes by
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
+    Index("objects_by_tenant", "tenant", "created_at"),
+)
+
+IMAGES = Table(
+    "images",
+    METADATA,
+    Column("object_id", String, ForeignKey("objects.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String, primary_key=True),  # photos, masks, depth, video
+    Column("name", String, primary_key=True),  # without its ending
+    Column("file", String, nullable=False),  # as it is kept
+    Column("bytes", BigInteger, nullable=False),  # as it is kept
+    Column("sha256", String, nullable=False),  # as it is kept
+    Column("sent_sha256", String, nullable=False),  # as it came: places are removed from what is kept
+    Column("created_at", Float, nullable=False),
 )
 
 JOBS = Table(
@@ -31,6 +66,7 @@ JOBS = Table(
     METADATA,
     Column("id", String, primary_key=True),
     Column("object_id", String, ForeignKey("objects.id", ondelete="CASCADE"), nullable=False),
+    Column("tenant", String, nullable=False),
     Column("profile", String, nullable=False),
     Column("overrides", JSON, nullable=False),
     Column("status", String, nullable=False),  # queued, running, canceling, succeeded, failed, canceled
@@ -47,6 +83,7 @@ JOBS = Table(
     Column("updated_at", Float, nullable=False),
     Index("jobs_by_status", "status", "lease_until"),
     Index("jobs_by_object", "object_id"),
+    Index("jobs_by_tenant", "tenant", "created_at"),
 )
 
 ATTEMPTS = Table(
@@ -64,6 +101,27 @@ ATTEMPTS = Table(
     Column("finished_at", Float),
 )
 
+KEYS = Table(
+    "keys",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("tenant", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("sha256", String, nullable=False, unique=True),  # of a random secret, which a plain hash hides well enough
+    Column("created_at", Float, nullable=False),
+    Column("revoked_at", Float),
+)
+
+ANSWERS = Table(
+    "answers",
+    METADATA,
+    Column("tenant", String, primary_key=True),
+    Column("key", String, primary_key=True),  # the caller's Idempotency-Key
+    Column("request", String, nullable=False),  # digest of method, path and body
+    Column("document", JSON),  # what was answered; null while it is being worked out
+    Column("until", Float, nullable=False),  # a process that works on it longer than this has died
+)
+
 WORKERS = Table(
     "workers",
     METADATA,
@@ -71,6 +129,11 @@ WORKERS = Table(
     Column("queue", String, nullable=False),
     Column("seen_at", Float, nullable=False),
 )
+
+
+def new_id(kind: str) -> str:
+    """`obj_...`, `job_...`: random, so that knowing one tells nothing about others."""
+    return f"{kind}_{secrets.token_hex(8)}"
 
 
 class Database:

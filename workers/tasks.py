@@ -18,6 +18,7 @@ from celery import signals
 
 from reconstruction.errors import PipelineError
 from workers import queue
+from workers.beats import Beats
 from workers.claims import Claim, ClaimStore, LeaseLost
 from workers.estimating import Estimators, answer
 from workers.failures import Canceled, StageDefect
@@ -36,7 +37,9 @@ class Worker:
         pipeline: Pipeline = load(settings.pipeline)
         self._settings, self._queue_name = settings, queue_name
         self._name = f"{queue_name}@{socket.gethostname()}-{os.getpid()}"
-        self._claims = ClaimStore(Database(settings.database), settings.pipeline, settings.lease_s, settings.max_attempts)
+        database = Database(settings.database)
+        self._claims = ClaimStore(database, settings.pipeline, settings.lease_s, settings.max_attempts)
+        self._beats = Beats(database)
         self._estimators = Estimators(pipeline.estimator, settings.estimators_kept)
         self._stopping, self._busy = threading.Event(), threading.Event()
         self._app = queue.celery_app(settings.broker_url)
@@ -103,7 +106,7 @@ class Worker:
     def _beat(self) -> None:
         while not self._stopping.is_set():
             try:
-                self._claims.worker_beat(self._name, self._queue_name)
+                self._beats.beat(self._name, self._queue_name)
                 if self._queue_name == queue.CPU and not self._busy.is_set():
                     for job_id in self._claims.due()[:1]:
                         queue.wake(self._app, job_id)

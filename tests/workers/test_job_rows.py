@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from reconstruction.errors import CaptureError
+from workers.beats import Beats
 from workers.claims import ClaimStore, LeaseLost
-from workers.failures import StageCrashed
-from workers.jobs import Conflict, JobStore, NotFound, new_id
+from workers.failures import Conflict, NotFound, StageCrashed
+from workers.jobs import JobStore
+from workers.objects import ObjectStore
 from workers.pipeline import StageEvent
-from workers.tables import Database
+from workers.tables import Database, new_id
 
 STAGES = ("sfm", "surface")
 
@@ -20,11 +22,13 @@ STAGES = ("sfm", "surface")
 class Rows:
     def __init__(self, folder: Path, lease_s: float = 30.0) -> None:
         self.database = Database(f"sqlite:///{folder / 'rows.sqlite'}")
-        self.jobs = JobStore(self.database, STAGES)
+        self.jobs = JobStore(self.database, STAGES, "lab")
+        self.objects = ObjectStore(self.database, "lab")
+        self.beats = Beats(self.database)
         self.claims = ClaimStore(self.database, "stand_in:PIPELINE", lease_s)
 
     def new_job(self) -> str:
-        return self.jobs.create(new_id("obj"), "mug", 12, "standard").id
+        return self.jobs.onboard(new_id("obj"), "mug", "standard").id
 
 
 @pytest.fixture
@@ -44,20 +48,20 @@ def event(kind: str, stage: str = "sfm", **values: object) -> StageEvent:
 
 def test_a_job_from_queue_to_ready(rows: Rows) -> None:
     job_id = rows.new_job()
-    assert rows.jobs.job(job_id).queue_position == 0
+    assert rows.jobs.get(job_id).queue_position == 0
     assert rows.claims.due() == [job_id]
     claim = rows.claims.claim(job_id, "w1")
     assert claim is not None
     rows.claims.record(claim, event("started"))
     rows.claims.record(claim, event("progress", step=3, steps=10, eta_s=7.0, progress=0.15))
-    seen = rows.jobs.job(job_id)
+    seen = rows.jobs.get(job_id)
     assert (seen.status, seen.progress, seen.stage and seen.stage["eta_s"]) == ("running", 0.15, 7.0)
     assert [stage.status for stage in seen.stages] == ["running", "pending"]
     rows.claims.record(claim, event("succeeded", seconds=2.0, quality={"px": float("nan")}))
     rows.claims.finish(claim, "succeeded")
-    done = rows.jobs.job(job_id)
+    done = rows.jobs.get(job_id)
     assert (done.status, done.progress, done.stages[0].quality) == ("succeeded", 1.0, {"px": None})
-    assert rows.jobs.object(done.object_id).state == "ready"
+    assert rows.objects.get(done.object_id).state == "ready"
     assert rows.claims.due() == []
 
 
@@ -88,7 +92,7 @@ def test_a_worker_that_slept_is_refused(hasty: Rows) -> None:
         with pytest.raises(LeaseLost):
             write()
     hasty.claims.finish(took_over, "succeeded")
-    assert hasty.jobs.job(job_id).status == "succeeded"
+    assert hasty.jobs.get(job_id).status == "succeeded"
 
 
 def test_a_stage_that_takes_its_worker_down_is_given_up(hasty: Rows) -> None:
@@ -127,24 +131,24 @@ def test_canceling_and_resuming(rows: Rows) -> None:
     assert rows.jobs.cancel(job_id).status == "canceling"
     assert rows.claims.beat(claim)
     rows.claims.finish(claim, "failed", CaptureError("no overlap", try_next="add photos"))
-    failed = rows.jobs.job(job_id)
+    failed = rows.jobs.get(job_id)
     assert failed.error == {"code": "capture-failed", "what": "no overlap", "try_next": "add photos", "retryable": False}
-    assert rows.jobs.object(failed.object_id).state == "failed"
+    assert rows.objects.get(failed.object_id).state == "failed"
 
 
 def test_an_object_in_work_is_not_deleted(rows: Rows) -> None:
-    job = rows.jobs.job(rows.new_job())
+    job = rows.jobs.get(rows.new_job())
     with pytest.raises(Conflict, match="still working"):
-        rows.jobs.delete(job.object_id)
+        rows.objects.delete(job.object_id)
     rows.jobs.cancel(job.id)
-    rows.jobs.delete(job.object_id)
+    rows.objects.delete(job.object_id)
     with pytest.raises(NotFound):
-        rows.jobs.object(job.object_id)
+        rows.objects.get(job.object_id)
     with pytest.raises(NotFound):
-        rows.jobs.job(job.id)
+        rows.jobs.get(job.id)
 
 
 def test_silent_workers_are_forgotten(rows: Rows) -> None:
-    rows.claims.worker_beat("w1", "cpu")
-    assert rows.jobs.live_workers(5.0) == {"w1": "cpu"}
-    assert rows.jobs.live_workers(-1.0) == {}
+    rows.beats.beat("w1", "cpu")
+    assert rows.beats.live(5.0) == {"w1": "cpu"}
+    assert rows.beats.live(-1.0) == {}
