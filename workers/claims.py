@@ -10,14 +10,14 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, case, func, insert, literal, or_, select, update
 
 from reconstruction.errors import PipelineError
 from workers.failures import StageCrashed, error_to_json
 from workers.objects import set_object_state
 from workers.pipeline import Recipe, StageEvent
 from workers.publish import finite
-from workers.tables import ATTEMPTS, HELD, JOBS, Database
+from workers.tables import ATTEMPTS, HELD, JOBS, USAGE, Database
 
 OBJECT_STATE = {"succeeded": "ready", "failed": "failed", "canceled": "draft"}
 
@@ -121,5 +121,7 @@ def _due(now: float) -> Any:
 
 
 def _close_attempts(db: Connection, job_id: str, status: str, **values: Any) -> None:
-    running = and_(ATTEMPTS.c.job_id == job_id, ATTEMPTS.c.status == "running")
-    db.execute(update(ATTEMPTS).where(running).values(status=status, finished_at=time.time(), **values))
+    running, now = and_(ATTEMPTS.c.job_id == job_id, ATTEMPTS.c.status == "running"), time.time()
+    spent = select(JOBS.c.tenant, ATTEMPTS.c.stage, now - ATTEMPTS.c.started_at, literal(now)).where(running, JOBS.c.id == job_id)
+    db.execute(insert(USAGE).from_select(["tenant", "stage", "seconds", "at"], spent))
+    db.execute(update(ATTEMPTS).where(running).values(status=status, finished_at=now, **values))

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, and_, delete, func, insert, select, u
 from reconstruction.capture_warnings import CaptureWarning
 from workers.attempts import warnings_of
 from workers.failures import Conflict, NotFound
-from workers.tables import ATTEMPTS, ENDED, IMAGES, JOBS, OBJECTS, Database, new_id
+from workers.tables import ENDED, IMAGES, JOBS, OBJECTS, USAGE, Database, new_id
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class ObjectRow:
 
 @dataclass(frozen=True)
 class Usage:
-    """What a tenant has used up: objects there are, bytes of their images, seconds that stages ran for them."""
+    """What a tenant has used up: objects there are, bytes of their images, seconds that stages ever ran for it."""
 
     objects: int
     bytes: int
@@ -118,8 +118,7 @@ class ObjectStore:
         mine = OBJECTS.c.tenant == self._tenant
         count = select(func.count()).select_from(OBJECTS).where(mine)
         size = select(func.coalesce(func.sum(IMAGES.c.bytes), 0)).join(OBJECTS, OBJECTS.c.id == IMAGES.c.object_id).where(mine)
-        spent = func.coalesce(func.sum(ATTEMPTS.c.finished_at - ATTEMPTS.c.started_at), 0.0)
-        seconds = select(spent).join(JOBS, JOBS.c.id == ATTEMPTS.c.job_id).where(JOBS.c.tenant == self._tenant)
+        seconds = select(func.coalesce(func.sum(USAGE.c.seconds), 0.0)).where(USAGE.c.tenant == self._tenant)
         with self._db.read() as db:
             return Usage(db.execute(count).scalar_one(), int(db.execute(size).scalar_one()), float(db.execute(seconds).scalar_one()))
 

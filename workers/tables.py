@@ -101,6 +101,17 @@ ATTEMPTS = Table(
     Column("finished_at", Float),
 )
 
+USAGE = Table(
+    "usage",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("tenant", String, nullable=False, index=True),
+    Column("stage", String, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("at", Float, nullable=False),
+)
+"""Computing that was done for a tenant: it stays when jobs and objects are deleted."""
+
 KEYS = Table(
     "keys",
     METADATA,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -152,3 +153,18 @@ def test_silent_workers_are_forgotten(rows: Rows) -> None:
     rows.beats.beat("w1", "cpu")
     assert rows.beats.live(5.0) == {"w1": "cpu"}
     assert rows.beats.live(-1.0) == {}
+
+
+def test_computing_is_counted_and_stays_counted(rows: Rows) -> None:
+    job_id = rows.new_job()
+    claim = rows.claims.claim(job_id, "w1")
+    assert claim is not None
+    rows.claims.record(claim, StageEvent("sfm", 0, 2, "started"))
+    rows.claims.record(claim, StageEvent("sfm", 0, 2, "succeeded", seconds=1.0))
+    rows.claims.finish(claim, "succeeded")
+    spent = rows.objects.usage()
+    assert spent.objects == 1
+    assert 0 < spent.compute_s < 5
+    rows.objects.delete(claim.object_id)
+    assert rows.objects.usage() == replace(spent, objects=0)
+    assert ObjectStore(rows.database, "others").usage().compute_s == 0
