@@ -19,8 +19,9 @@ from service.problems import TooLarge
 from service.settings import ServiceSettings
 from service.uploads import Form, Upload
 from service.videos import keep_video
-from workers.jobs import JobRow, new_id
+from workers.jobs import JobRow
 from workers.queue import wake
+from workers.tables import new_id
 
 
 def accept(context: Context, form: Form, folder: Path) -> JobRow:

@@ -15,6 +15,7 @@ from service.settings import ServiceSettings
 from workers.jobs import JobStore
 from workers.pipeline import Pipeline
 from workers.queue import Mailbox
+from workers.tables import Database
 
 
 @dataclass
@@ -40,6 +41,7 @@ class Turnstile:
 class Context:
     settings: ServiceSettings
     pipeline: Pipeline
+    database: Database
     store: JobStore
     broker: Celery
     mailbox: Mailbox

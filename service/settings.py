@@ -22,6 +22,9 @@ class ServiceSettings(Settings):
     max_estimates_waiting: int = 16
     """More questions than this at once are refused with 503, before they pile up behind the worker."""
 
+    max_webhooks: int = 10
+    """Of one tenant."""
+
     default_deadline_ms: int = 60_000
     max_deadline_ms: int = 300_000
     max_wait_s: float = 60.0

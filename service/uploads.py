@@ -19,7 +19,7 @@ from reconstruction.errors import InputError
 from reconstruction.formats import VIDEO_SUFFIXES
 from service.problems import TooLarge, UnsupportedMedia
 from service.settings import MIB, ServiceSettings
-from workers.jobs import new_id
+from workers.tables import new_id
 
 
 @dataclass(frozen=True)

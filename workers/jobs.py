@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,8 @@ from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
 from reconstruction.capture_warnings import CaptureWarning, collect_warnings
 from reconstruction.errors import PipelineError
-from workers.tables import ATTEMPTS, JOBS, OBJECTS, WORKERS, Database
+from workers.tables import ATTEMPTS, JOBS, OBJECTS, WORKERS, Database, new_id
+from workers.webhooks.announcing import announce
 
 ENDED = ("succeeded", "failed", "canceled")
 HELD = ("running", "canceling")
@@ -135,6 +135,7 @@ class JobStore:
         with self._db.write() as db:
             if db.execute(update(JOBS).where(_where(job_id, "queued")).values(status="canceled", finished_at=now, updated_at=now)).rowcount:
                 set_object_state(db, job.object_id, "draft")
+                announce(db, job_id)
             elif not db.execute(update(JOBS).where(_where(job_id, *HELD)).values(status="canceling", updated_at=now)).rowcount:
                 raise Conflict(f"job {job_id} is over already ({job.status})", try_next="nothing is left to cancel")
         return self.job(job_id)
@@ -179,11 +180,6 @@ class JobStore:
             position = db.execute(ahead).scalar_one()
         shared = {name: getattr(row, name) for name in JobRow.__dataclass_fields__ if name in JOBS.c}
         return JobRow(**shared, stages=stages, queue_position=position, warnings=collect_warnings(stage.quality for stage in stages))
-
-
-def new_id(kind: str) -> str:
-    """`obj_...`, `job_...`: random, so that knowing one tells nothing about others."""
-    return f"{kind}_{secrets.token_hex(8)}"
 
 
 def _stage(name: str, attempts: Any) -> StageRow:

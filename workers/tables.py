@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,6 +72,11 @@ WORKERS = Table(
     Column("queue", String, nullable=False),
     Column("seen_at", Float, nullable=False),
 )
+
+
+def new_id(kind: str) -> str:
+    """`obj_...`, `job_...`: random, so that knowing one tells nothing about others."""
+    return f"{kind}_{secrets.token_hex(8)}"
 
 
 class Database:

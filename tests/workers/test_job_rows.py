@@ -10,9 +10,9 @@ import pytest
 from reconstruction.errors import CaptureError
 from workers.claims import ClaimStore, LeaseLost
 from workers.failures import StageCrashed
-from workers.jobs import Conflict, JobStore, NotFound, new_id
+from workers.jobs import Conflict, JobStore, NotFound
 from workers.pipeline import StageEvent
-from workers.tables import Database
+from workers.tables import Database, new_id
 
 STAGES = ("sfm", "surface")
 
