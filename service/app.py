@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 
 from reconstruction.errors import InputError
-from service import health, jobs, objects, poses, problems
+from service import health, jobs, objects, poses, problems, webhooks
 from service.context import Context, Turnstile
 from service.schemas import Problem
 from service.settings import ServiceSettings
@@ -46,7 +46,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         code: {"model": Problem, "description": "A problem (RFC 9457)"} for code in ("default", 422)
     }
     v1 = APIRouter(responses=a_problem)
-    for part in (objects, jobs, poses):
+    for part in (objects, jobs, poses, webhooks):
         v1.include_router(part.router)
     app.include_router(v1, prefix="/v1")
     app.include_router(v1, include_in_schema=False)

@@ -30,6 +30,9 @@ class ServiceSettings(Settings):
     quota_compute_s: float = float("inf")
     """Of one tenant: objects, bytes of images, seconds of computing."""
 
+    max_webhooks: int = 10
+    """Of one tenant."""
+
     default_deadline_ms: int = 60_000
     max_deadline_ms: int = 300_000
     max_wait_s: float = 60.0

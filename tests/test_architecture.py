@@ -35,6 +35,9 @@ LIGHT = {
     "workers.queue",
     "workers.settings",
     "workers.tables",
+    "workers.webhooks.addresses",
+    "workers.webhooks.store",
+    "workers.webhooks.tables",
 }
 
 

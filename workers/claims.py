@@ -18,6 +18,7 @@ from workers.objects import set_object_state
 from workers.pipeline import Recipe, StageEvent
 from workers.publish import finite
 from workers.tables import ATTEMPTS, HELD, JOBS, USAGE, Database
+from workers.webhooks.announcing import announce
 
 OBJECT_STATE = {"succeeded": "ready", "failed": "failed", "canceled": "draft"}
 
@@ -92,6 +93,7 @@ class ClaimStore:
             self._update(db, claim, status=status, error=document, finished_at=now, updated_at=now, lease_until=0.0, **progress)
             _close_attempts(db, claim.job_id, "interrupted")
             set_object_state(db, claim.object_id, OBJECT_STATE[status])
+            announce(db, claim.job_id)
 
     def release(self, claim: Claim) -> None:
         """Gives the job back for another worker, at once and without counting an attempt. Raises LeaseLost."""

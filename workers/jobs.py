@@ -16,6 +16,7 @@ from workers.attempts import StageRow, stage_rows
 from workers.failures import Conflict, NotFound
 from workers.objects import ImageRow, insert_images, insert_object, refuse_while_busy, set_object_state
 from workers.tables import HELD, JOBS, Database, new_id
+from workers.webhooks.announcing import announce
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ class JobStore:
         with self._db.write() as db:
             if db.execute(update(JOBS).where(_where(job_id, "queued")).values(status="canceled", finished_at=now, updated_at=now)).rowcount:
                 set_object_state(db, job.object_id, "draft")
+                announce(db, job_id)
             elif not db.execute(update(JOBS).where(_where(job_id, *HELD)).values(status="canceling", updated_at=now)).rowcount:
                 raise Conflict(f"job {job_id} is over already ({job.status})", try_next="nothing is left to cancel")
         return self.get(job_id)

@@ -36,6 +36,15 @@ class Settings(BaseSettings):
     estimators_kept: int = 4
     """Objects that an estimate worker keeps in memory."""
 
+    allow_private_webhooks: bool = False
+    """Webhooks may be plain http and lead to any address: only where everybody who may make one may reach the whole network."""
+
+    webhook_timeout_s: float = 15.0
+    """For one attempt at a delivery, from the connection to the answer."""
+
+    webhook_retry_s: tuple[float, ...] = (5, 300, 1800, 7200, 18000, 36000)
+    """Waits between the attempts at a delivery; after the last one it is given up."""
+
     @property
     def database(self) -> str:
         return self.database_url or f"sqlite:///{self.data.resolve() / 'snap6d.sqlite'}"

@@ -26,6 +26,7 @@ from workers.pipeline import Pipeline, StageEvent, load
 from workers.runner import run_pipeline
 from workers.settings import Settings
 from workers.tables import Database
+from workers.webhooks.courier import Courier
 
 _log = logging.getLogger("snap6d")
 
@@ -37,7 +38,7 @@ class Worker:
         pipeline: Pipeline = load(settings.pipeline)
         self._settings, self._queue_name = settings, queue_name
         self._name = f"{queue_name}@{socket.gethostname()}-{os.getpid()}"
-        database = Database(settings.database)
+        self._database = database = Database(settings.database)
         self._claims = ClaimStore(database, settings.pipeline, settings.lease_s, settings.max_attempts)
         self._beats = Beats(database)
         self._estimators = Estimators(pipeline.estimator, settings.estimators_kept)
@@ -53,6 +54,9 @@ class Worker:
         """Until a TERM: a running stage is stopped and its job given back, an estimate is finished."""
         signals.worker_shutting_down.connect(self._stop, weak=False)
         threading.Thread(target=self._beat, name="beat", daemon=True).start()
+        if self._queue_name == queue.CPU:
+            courier = Courier(self._database, self._settings)
+            threading.Thread(target=courier.run, args=(self._stopping,), name="courier", daemon=True).start()
         quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=WARNING"]
         names = [f"--queues={self._queue_name}", f"--hostname={self._name}"]
         self._app.worker_main(["worker", "--pool=threads", "--concurrency=1", *names, *quiet])

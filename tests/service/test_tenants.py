@@ -56,18 +56,19 @@ def test_a_foreign_id_is_not_there_whatever_is_asked(locked: Server, stranger: h
     """Every endpoint with an id in it, as the OpenAPI document lists them: a new one is asked too."""
     object_id, job_id = locked.onboard()
     locked.wait(job_id)
-    ids = {"object_id": object_id, "job_id": job_id, "name": "mesh.ply"}
+    hook = locked.client.post("/v1/webhooks", json={"url": "https://1.1.1.1/hook"}).json()
+    ids = {"object_id": object_id, "job_id": job_id, "webhook_id": hook["id"], "name": "mesh.ply"}
     asked = 0
     for path, operations in locked.client.get("/openapi.json").json()["paths"].items():
-        if "{object_id}" not in path and "{job_id}" not in path:
+        if "{" not in path:
             continue
         for method in operations:
             body = {"content": photo()} if method == "put" else {"json": {}}
             answer = stranger.request(method, path.format(**ids), **body)
             assert (answer.status_code, answer.json()["type"]) == (404, "/problems/not-found"), (method, path, answer.text)
             asked += 1
-    assert asked >= 11
-    assert stranger.get("/v1/objects").json() == stranger.get("/v1/jobs").json() == []
+    assert asked >= 13
+    assert stranger.get("/v1/objects").json() == stranger.get("/v1/jobs").json() == stranger.get("/v1/webhooks").json() == []
     assert stranger.get("/v1/jobs", params={"object_id": object_id}).json() == []
     estimate = stranger.post("/v1/estimate", files={"image": photo()}, data=options(object_ids=[object_id]))
     assert estimate.status_code == 404
