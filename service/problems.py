@@ -12,17 +12,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from reconstruction.errors import ImageError, InputError, PipelineError
+from reconstruction.errors import PipelineError
+from service.errors import TooLarge as TooLarge
+from service.errors import UnsupportedMedia as UnsupportedMedia
 
 _log = logging.getLogger("snap6d")
-
-
-class TooLarge(InputError):
-    code = "too-large"
-
-
-class UnsupportedMedia(ImageError):
-    code = "unsupported-media-type"
 
 
 class NotReady(PipelineError):
@@ -50,6 +44,7 @@ STATUS = {
     "prompt-failed": 422,
     "capture-failed": 422,
     "too-large": 413,
+    "too-slow": 408,
     "unsupported-media-type": 415,
     "not-found": 404,
     "conflict": 409,
@@ -57,6 +52,7 @@ STATUS = {
     "backend-missing": 501,
     "storage-failed": 507,
     "no-worker": 503,
+    "decoder-missing": 503,
     "no-broker": 503,
     "busy": 503,
     "deadline-passed": 504,

@@ -24,6 +24,7 @@ LIGHT = {
     "reconstruction.capture_warnings",
     "reconstruction.errors",
     "reconstruction.formats",
+    "reconstruction.heif",
     "reconstruction.verdicts",
     "reconstruction.workspace",
     "workers.failures",
