@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 from http import HTTPStatus
 from typing import Any
@@ -10,11 +9,13 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
 from reconstruction.errors import PipelineError
 from service.errors import TooLarge as TooLarge
 from service.errors import UnsupportedMedia as UnsupportedMedia
+from workers.space import is_full
 
 _log = logging.getLogger("snap6d")
 
@@ -86,7 +87,7 @@ def _handle(request: Request, error: Exception) -> JSONResponse:
         answer = problem(error.status_code, code, f"{error.detail}: /openapi.json lists what there is")
         answer.headers.update(error.headers or {})
         return answer
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_full(error):
         return problem(507, "storage-failed", "the disk is full: free some space on the server, then send it again")
     _log.error("%s %s", request.method, request.url.path, exc_info=error)
     return problem(500, "internal-error", "the server failed to answer this: its log says why; please report it")
@@ -94,7 +95,7 @@ def _handle(request: Request, error: Exception) -> JSONResponse:
 
 def install(app: FastAPI) -> None:
     """Every exception through the one handler, and the OpenAPI document says so."""
-    for kind in (PipelineError, RequestValidationError, HTTPException, OSError, Exception):
+    for kind in (PipelineError, RequestValidationError, HTTPException, OSError, DBAPIError, Exception):
         app.add_exception_handler(kind, _handle)
     plain = app.openapi
 

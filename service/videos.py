@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -27,16 +28,16 @@ def keep_video(upload: Upload, folder: Path, settings: ServiceSettings) -> Path:
     with upload.path.open("r+b") as file:
         is_iso = file.read(4) not in (b"RIFF", b"\x1aE\xdf\xa3")
         if is_iso:
-            _blank_notes(file, 0, size, upload.filename)
+            _blank_notes(file, 0, size, upload.filename, iter(range(_MAX_BOXES)))
     folder.mkdir(parents=True, exist_ok=True)
     final = folder / f"{safe_stem(upload.filename)}.{'mp4' if is_iso else 'video'}"
     upload.path.rename(final)
     return final
 
 
-def _blank_notes(file: IO[bytes], position: int, end: int, name: str, opened: int = 0) -> None:
+def _blank_notes(file: IO[bytes], position: int, end: int, name: str, boxes: Iterator[int], opened: int = 0) -> None:
     """Boxes of notes become free space, in place, so that nothing else moves. Raises InputError for a maze of boxes."""
-    for _ in range(_MAX_BOXES):
+    for _ in boxes:
         if position + 8 > end:
             return
         file.seek(position)
@@ -48,7 +49,7 @@ def _blank_notes(file: IO[bytes], position: int, end: int, name: str, opened: in
         if stop < position + header:
             return
         if opened < len(_OPENED) and kind == _OPENED[opened]:
-            _blank_notes(file, position + header, stop, name, opened + 1)
+            _blank_notes(file, position + header, stop, name, boxes, opened + 1)
         elif kind in _NOTES:
             file.seek(position + 4)
             file.write(b"free")

@@ -32,6 +32,7 @@ LIGHT = {
     "workers.pipeline",
     "workers.queue",
     "workers.settings",
+    "workers.space",
     "workers.tables",
 }
 

@@ -145,6 +145,7 @@ class JobStore:
         values = {
             "status": "queued",
             "error": None,
+            "not_before": None,
             "stage": None,
             "finished_at": None,
             "round": JOBS.c.round + 1,
