@@ -13,9 +13,9 @@ from reconstruction.errors import InputError
 from reconstruction.formats import is_video
 from reconstruction.workspace import Workspace
 from service.context import Context
+from service.errors import TooLarge
 from service.options import OnboardOptions, parse_options
 from service.photos import keep_image, safe_stem, unzipped
-from service.problems import TooLarge
 from service.settings import ServiceSettings
 from service.uploads import Form, Upload
 from service.videos import keep_video
@@ -28,6 +28,7 @@ def accept(context: Context, form: Form, folder: Path) -> JobRow:
 
     `folder` holds the upload, on the file system of the objects. Raises InputError and its like.
     """
+    form.only(texts=("options",), files=("photos", "masks", "depth"))
     options = parse_options(OnboardOptions, form.texts.get("options") or "{}")
     profiles = context.pipeline.profile_names
     if options.profile not in profiles:
@@ -53,8 +54,6 @@ def _keep_images(form: Form, object_dir: Path, settings: ServiceSettings) -> dic
     folders = {"photos": workspace.photos, "masks": workspace.given_masks, "depth": workspace.given_depth}
     kept: dict[str, list[Path]] = {name: [] for name in (*folders, "video")}
     for upload in form.files:
-        if upload.field not in folders:
-            raise InputError(f"there is no form field {upload.field!r} for files", try_next="use photos, masks, depth")
         if upload.field == "photos" and is_video(upload.path):
             if kept["video"]:
                 raise InputError("more than one video came", try_next="send one, of a walk around the object")

@@ -81,6 +81,8 @@ def _handle(request: Request, error: Exception) -> JSONResponse:
         where = ".".join(str(part) for part in first["loc"])
         return problem(422, "bad-input", f"{where}: {first['msg']}: correct it; /openapi.json describes what is expected")
     if isinstance(error, HTTPException):
+        if isinstance(error.__cause__, PipelineError):  # met by the framework while it read the body
+            return problem_from(error.__cause__)
         if error.status_code == HTTPStatus.NOT_FOUND:
             return problem(404, "not-found", f"there is nothing at {request.url.path}: /openapi.json lists what there is")
         code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")

@@ -17,6 +17,10 @@ class ServiceSettings(Settings):
     max_form_bytes: int = MIB
     """Of the text fields of a form, options included."""
 
+    max_idle_s: float = 30.0
+    min_bytes_per_s: int = 1024
+    """A sender may pause for `max_idle_s` at most, and must be no slower than this on the whole."""
+
     max_pixels: int = 64_000_000
     decoders: int = 2
     """Processes that decode and clean uploaded images."""

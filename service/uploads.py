@@ -17,9 +17,12 @@ from starlette.requests import ClientDisconnect
 
 from reconstruction.errors import InputError
 from reconstruction.formats import VIDEO_SUFFIXES
-from service.problems import TooLarge, UnsupportedMedia
+from service.errors import TooLarge, UnsupportedMedia
+from service.intake import expect_upload
 from service.settings import MIB, ServiceSettings
 from workers.jobs import new_id
+
+MAX_TEXTS = 20
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,14 @@ class Form:
     texts: dict[str, str] = field(default_factory=dict)
     files: list[Upload] = field(default_factory=list)
 
+    def only(self, *, texts: tuple[str, ...], files: tuple[str, ...]) -> None:
+        """Raises InputError where the form holds anything else: what is ignored would be missed."""
+        for kind, names, known in (("a text", self.texts, texts), ("a file", {upload.field for upload in self.files}, files)):
+            for name in names:
+                if name not in known:
+                    advice = f"send {', '.join(files)} as files (with a filename) and {', '.join(texts)} as text"
+                    raise InputError(f"there is no form field {name[:100]!r} for {kind}", try_next=advice)
+
     def named(self, name: str) -> list[Upload]:
         return [upload for upload in self.files if upload.field == name]
 
@@ -54,10 +65,11 @@ def incoming(settings: ServiceSettings) -> Iterator[Path]:
 
 
 async def receive(request: Request, folder: Path, settings: ServiceSettings) -> Form:
-    """Reads the request's multipart form into `folder`. Raises InputError, TooLarge, UnsupportedMedia."""
+    """Reads the request's multipart form into `folder`. Raises InputError, TooLarge, TooSlow, UnsupportedMedia, StorageError."""
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind != b"multipart/form-data" or b"boundary" not in options:
         raise UnsupportedMedia("the request is not multipart/form-data", try_next="send files and options as form fields (curl -F)")
+    expect_upload(request, settings)
     try:
         reader = _Reader(folder, options[b"boundary"], settings)
         try:
@@ -80,7 +92,7 @@ class _Reader:
     def __init__(self, folder: Path, boundary: bytes, settings: ServiceSettings) -> None:
         self.form, self.complete = Form(), False
         self._folder, self._settings = folder, settings
-        self._total = self._text_total = self._size = 0
+        self._text_total = self._size = 0
         self._name, self._value = bytearray(), bytearray()
         self._headers: dict[bytes, bytes] = {}
         self._field = self._filename = ""
@@ -100,9 +112,6 @@ class _Reader:
         )
 
     def feed(self, chunk: bytes) -> None:
-        self._total += len(chunk)
-        if self._total > self._settings.max_upload_bytes:
-            raise TooLarge(f"the upload exceeds {_mib(self._settings.max_upload_bytes)}", try_next="send fewer or smaller photos")
         if chunk:
             self._parser.write(chunk)
 
@@ -127,6 +136,10 @@ class _Reader:
             path = self._folder / f"{len(self.form.files):05}"
             self._file = path.open("wb")
             self.form.files.append(Upload(self._field, self._filename, path))
+        elif self._field in self.form.texts:
+            raise InputError(f"the form field {self._field[:100]!r} comes twice", try_next="send it once")
+        elif len(self.form.texts) >= MAX_TEXTS:
+            raise TooLarge(f"more than {MAX_TEXTS} text fields", try_next="send everything that is not a file as JSON in options")
 
     def _keep_data(self, data: bytes, start: int, end: int) -> None:
         self._size += end - start
