@@ -22,6 +22,8 @@ from service.videos import keep_video
 from workers.jobs import JobRow, new_id
 from workers.queue import wake
 
+MAX_GROWTH = 2  # a HEIC becomes a JPEG twice its size; what grows more is made to
+
 
 def accept(context: Context, form: Form, folder: Path) -> JobRow:
     """Checks everything, then lets the object appear: its folder by one rename, its rows by one transaction.
@@ -53,6 +55,7 @@ def _keep_images(form: Form, object_dir: Path, settings: ServiceSettings) -> dic
     workspace = Workspace(object_dir)
     folders = {"photos": workspace.photos, "masks": workspace.given_masks, "depth": workspace.given_depth}
     kept: dict[str, list[Path]] = {name: [] for name in (*folders, "video")}
+    kept_bytes = 0
     for upload in form.files:
         if upload.field == "photos" and is_video(upload.path):
             if kept["video"]:
@@ -62,6 +65,9 @@ def _keep_images(form: Form, object_dir: Path, settings: ServiceSettings) -> dic
         for image in _images(upload, settings):
             folders[upload.field].mkdir(parents=True, exist_ok=True)
             kept[upload.field].append(keep_image(image, folders[upload.field], settings))
+            kept_bytes += kept[upload.field][-1].stat().st_size
+            if kept_bytes > MAX_GROWTH * settings.max_upload_bytes:
+                raise TooLarge("the images are too large when unpacked", try_next="send fewer, or as JPEGs of the camera")
             if len(kept[upload.field]) > settings.max_photos:
                 raise TooLarge(f"more than {settings.max_photos} {upload.field}", try_next="send fewer; about 100 photos are plenty")
     return kept

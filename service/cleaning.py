@@ -27,8 +27,7 @@ _WITHOUT_SIZE = {0x01, *range(0xD0, 0xD9)}
 _NOTES = {*range(0xE1, 0xF0), 0xFE}  # APP1 to APP15 and comments
 _KEPT_NOTES = (b"ICC_PROFILE\0", b"Adobe\0")  # what the colours mean
 _TEXTS = ("exif", "xmp", "xml:com.adobe.xmp", "photoshop", "comment")
-# Without loss and quick; a TIFF would else grow to the size of its pixels.
-_SAVING: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True, "method": 0, "quality": 20}, "TIFF": {"compression": "tiff_adobe_deflate"}}
+_SAVING: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True, "method": 0, "quality": 20}}  # without loss and quick
 
 
 def clean_image(path: Path, name: str, max_pixels: int) -> str:
@@ -48,6 +47,8 @@ def clean_image(path: Path, name: str, max_pixels: int) -> str:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageError(f"{name} could not be stored: the disk is full", try_next="free some space on the server") from error
+        if error.errno == errno.EFBIG:
+            raise TooLarge(f"{name} grows too large when it is written again", try_next="save it as JPEG or PNG") from error
         raise _damaged(path, name, error) from error
     except Exception as error:  # decoders raise whatever they like on broken bytes
         raise _damaged(path, name, error) from error

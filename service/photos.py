@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import re
 import unicodedata
@@ -49,6 +50,10 @@ def unzipped(upload: Upload, settings: ServiceSettings) -> Iterator[Upload]:
                 path = upload.path.with_name(f"{upload.path.name}-{number:05}")
                 _extract(archive, member, path, settings.max_file_bytes)
                 yield Upload("photos", member.filename, path)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise InputError("the zip points at places outside itself", try_next="zip the photos again") from error
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
         raise InputError(f"the zip can't be opened ({error})", try_next="zip the photos again, without a password") from error
 
@@ -93,7 +98,7 @@ def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, max_
 
 def _is_clutter(name: str) -> bool:
     """What file managers put beside photos."""
-    path = PurePosixPath(name)
+    path = PurePosixPath(name.replace("\\", "/"))
     return any(p != ".." and p.startswith((".", "__MACOSX")) for p in path.parts) or path.name in ("Thumbs.db", "desktop.ini")
 
 
