@@ -92,7 +92,7 @@ def run_stage(stage: Stage[Config], config: Config, workspace: Workspace, progre
     if manifest and manifest["fingerprint"] == wanted:
         return StageResult(stage.name, True, manifest["seconds"], manifest["quality"])
     started = time.monotonic()
-    partial = workspace.root / f".{stage.name}.partial"
+    partial = workspace.partial(stage.name)
     try:
         scratch = _scratch(workspace.scratch(stage.name), wanted)
         shutil.rmtree(partial, ignore_errors=True)
@@ -112,6 +112,7 @@ def run_stage(stage: Stage[Config], config: Config, workspace: Workspace, progre
     except OSError as error:
         if error.errno not in _STORAGE_ERRNOS:
             raise
+        shutil.rmtree(partial, ignore_errors=True)  # others need the room; what `scratch` holds is worth keeping
         raise StorageError(
             f"stage {stage.name} could not write to {workspace.root} ({error.strerror or error})",
             try_next="free some disk space, then run again with --resume: finished stages are kept",

@@ -171,6 +171,10 @@ class Workspace:
     def accuracy(self) -> Path:
         return self.root / "validation" / "accuracy.json"
 
+    def partial(self, stage: str) -> Path:
+        """What a running stage has written so far. Nobody reads it; a failed stage's is only in the way."""
+        return self.root / f".{stage}.partial"
+
     def scratch(self, stage: str) -> Path:
         """What an unfinished attempt of the stage keeps for the next one."""
         return self.root / f".{stage}.scratch"

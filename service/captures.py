@@ -20,9 +20,9 @@ from reconstruction.formats import is_video
 from reconstruction.workspace import Workspace
 from service.access import Caller
 from service.context import Context
+from service.errors import TooLarge
 from service.options import OnboardOptions, parse_options
 from service.photos import keep_image, safe_stem, unzipped
-from service.problems import TooLarge
 from service.settings import ServiceSettings
 from service.uploads import Form, Upload
 from service.videos import keep_video
@@ -32,6 +32,7 @@ from workers.queue import wake
 from workers.tables import new_id
 
 COMING = "coming"
+MAX_GROWTH = 2  # a HEIC becomes a JPEG twice its size; what grows more is made to
 NO_PHOTOS = "send them as form fields called photos (curl -F photos=@a.jpg), as one zip or as a video"
 
 
@@ -40,6 +41,7 @@ def accept(context: Context, who: Caller, form: Form, folder: Path, on_created: 
 
     `folder` holds the upload, on the file system of the objects. Raises InputError and its like.
     """
+    form.only(texts=("options",), files=("photos", "masks", "depth"))
     options = checked_options(context, form.texts.get("options") or "{}")
     object_dir = folder / "object"
     images = _keep_form(form, object_dir, context.settings)
@@ -132,8 +134,6 @@ def _kept(object_dir: Path, image: ImageRow) -> Path:
 def _keep_form(form: Form, object_dir: Path, settings: ServiceSettings) -> list[ImageRow]:
     images: list[ImageRow] = []
     for upload in form.files:
-        if upload.field not in ("photos", "masks", "depth"):
-            raise InputError(f"there is no form field {upload.field!r} for files", try_next="use photos, masks, depth")
         if upload.field == "photos" and is_video(upload.path):
             if any(image.kind == "video" for image in images):
                 raise InputError("more than one video came", try_next="send one, of a walk around the object")
@@ -141,6 +141,8 @@ def _keep_form(form: Form, object_dir: Path, settings: ServiceSettings) -> list[
             continue
         for member in _unpacked(upload, settings):
             images.append(_keep(member, upload.field, object_dir, settings))
+            if sum(image.bytes for image in images) > MAX_GROWTH * settings.max_upload_bytes:
+                raise TooLarge("the images are too large when unpacked", try_next="send fewer, or as JPEGs of the camera")
             if sum(image.kind == upload.field for image in images) > settings.max_photos:
                 raise TooLarge(f"more than {settings.max_photos} {upload.field}", try_next="send fewer; about 100 photos are plenty")
     return images

@@ -86,7 +86,7 @@ async def create_object(request: Request, context: Ctx, who: Who, key: Idempoten
     Options alone, as JSON, make a draft: its photos come one by one by PUT, then POST .../train starts the onboarding.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip() == "application/json":
-        text = await receive_text(request, context.settings)
+        text = await receive_text(request)
         return await run_in_threadpool(_create_draft, context, who, text, key)
     with incoming(context.settings) as folder:
         form = await receive(request, folder, context.settings)

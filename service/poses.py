@@ -53,6 +53,7 @@ async def estimate(request: Request, context: Ctx, who: Who) -> Estimate:
 def _question(context: Context, who: Caller, form: Form, folder: Path) -> tuple[dict[str, Any], float]:
     """Everything that can be refused is refused here, before a worker is asked."""
     settings = context.settings
+    form.only(texts=("options",), files=("image", "depth"))
     options = parse_options(EstimateOptions, form.texts.get("options") or "{}")
     if len(options.object_ids) > settings.max_objects_per_estimate:
         raise InputError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 from http import HTTPStatus
 from typing import Any
@@ -10,19 +9,13 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
-from reconstruction.errors import ImageError, InputError, PipelineError
+from reconstruction.errors import PipelineError
+from workers.space import is_full
 
 _log = logging.getLogger("snap6d")
-
-
-class TooLarge(InputError):
-    code = "too-large"
-
-
-class UnsupportedMedia(ImageError):
-    code = "unsupported-media-type"
 
 
 class QuotaExceeded(PipelineError):
@@ -38,11 +31,6 @@ class Changed(PipelineError):
     """What the caller saw (If-Match) is not what is there."""
 
     code = "changed"
-
-
-class DigestMismatch(PipelineError):
-    code = "digest-mismatch"
-    retryable = True
 
 
 class NotReady(PipelineError):
@@ -70,6 +58,7 @@ STATUS = {
     "prompt-failed": 422,
     "capture-failed": 422,
     "too-large": 413,
+    "too-slow": 408,
     "unsupported-media-type": 415,
     "unauthorized": 401,
     "quota-exceeded": 403,
@@ -82,6 +71,7 @@ STATUS = {
     "backend-missing": 501,
     "storage-failed": 507,
     "no-worker": 503,
+    "decoder-missing": 503,
     "no-broker": 503,
     "busy": 503,
     "deadline-passed": 504,
@@ -110,13 +100,15 @@ def _handle(request: Request, error: Exception) -> JSONResponse:
         where = ".".join(str(part) for part in first["loc"])
         return problem(422, "bad-input", f"{where}: {first['msg']}: correct it; /openapi.json describes what is expected")
     if isinstance(error, HTTPException):
+        if isinstance(error.__cause__, PipelineError):  # met by the framework while it read the body
+            return problem_from(error.__cause__)
         if error.status_code == HTTPStatus.NOT_FOUND:
             return problem(404, "not-found", f"there is nothing at {request.url.path}: /openapi.json lists what there is")
         code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
         answer = problem(error.status_code, code, f"{error.detail}: /openapi.json lists what there is")
         answer.headers.update(error.headers or {})
         return answer
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_full(error):
         return problem(507, "storage-failed", "the disk is full: free some space on the server, then send it again")
     _log.error("%s %s", request.method, request.url.path, exc_info=error)
     return problem(500, "internal-error", "the server failed to answer this: its log says why; please report it")
@@ -124,7 +116,7 @@ def _handle(request: Request, error: Exception) -> JSONResponse:
 
 def install(app: FastAPI) -> None:
     """Every exception through the one handler, and the OpenAPI document says so."""
-    for kind in (PipelineError, RequestValidationError, HTTPException, OSError, Exception):
+    for kind in (PipelineError, RequestValidationError, HTTPException, OSError, DBAPIError, Exception):
         app.add_exception_handler(kind, _handle)
     plain = app.openapi
 

@@ -17,7 +17,19 @@ class ServiceSettings(Settings):
     max_form_bytes: int = MIB
     """Of the text fields of a form, options included."""
 
+    max_idle_s: float = 30.0
+    min_bytes_per_s: int = 1024
+    """A sender may pause for `max_idle_s` at most, and must be no slower than this on the whole."""
+
     max_pixels: int = 64_000_000
+    decoders: int = 2
+    """Processes that decode and clean uploaded images."""
+
+    max_decode_cpu_s: int = 30
+    max_decode_s: float = 90.0
+    max_decode_bytes: int = 2048 * MIB
+    """Of memory, for one image at a time in each of these processes."""
+
     max_objects_per_estimate: int = 8
     max_estimates_waiting: int = 16
     """More questions than this at once are refused with 503, before they pile up behind the worker."""

@@ -20,9 +20,12 @@ from starlette.requests import ClientDisconnect
 
 from reconstruction.errors import InputError
 from reconstruction.formats import VIDEO_SUFFIXES
-from service.problems import DigestMismatch, TooLarge, UnsupportedMedia
+from service.errors import DigestMismatch, TooLarge, UnsupportedMedia
+from service.intake import expect_upload
 from service.settings import MIB, ServiceSettings
 from workers.tables import new_id
+
+MAX_TEXTS = 20
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,14 @@ class Form:
     texts: dict[str, str] = field(default_factory=dict)
     files: list[Upload] = field(default_factory=list)
 
+    def only(self, *, texts: tuple[str, ...], files: tuple[str, ...]) -> None:
+        """Raises InputError where the form holds anything else: what is ignored would be missed."""
+        for kind, names, known in (("a text", self.texts, texts), ("a file", {upload.field for upload in self.files}, files)):
+            for name in names:
+                if name not in known:
+                    advice = f"send {', '.join(files)} as files (with a filename) and {', '.join(texts)} as text"
+                    raise InputError(f"there is no form field {name[:100]!r} for {kind}", try_next=advice)
+
     def named(self, name: str) -> list[Upload]:
         return [upload for upload in self.files if upload.field == name]
 
@@ -58,7 +69,11 @@ def incoming(settings: ServiceSettings) -> Iterator[Path]:
 
 
 async def receive_file(request: Request, folder: Path, field: str, filename: str, settings: ServiceSettings) -> Upload:
-    """Reads the request's whole body as one file. Raises TooLarge, DigestMismatch where it is not what Content-Digest says."""
+    """Reads the request's whole body as one file.
+
+    Raises TooLarge, TooSlow, StorageError, and DigestMismatch where it is not what Content-Digest says.
+    """
+    expect_upload(request, settings)
     wanted = _wanted_digest(request.headers.get("content-digest"))
     path, hasher, size, largest = folder / "00000", hashlib.sha256(), 0, largest_file(filename, settings)
     with path.open("wb") as file:
@@ -73,13 +88,11 @@ async def receive_file(request: Request, folder: Path, field: str, filename: str
     return Upload(field, filename, path, hasher.hexdigest())
 
 
-async def receive_text(request: Request, settings: ServiceSettings) -> str:
-    """Reads the request's body as text. Raises TooLarge."""
+async def receive_text(request: Request) -> str:
+    """Reads the request's body as text. Raises TooLarge, TooSlow."""
     text = bytearray()
     async for chunk in _chunks(request):
         text += chunk
-        if len(text) > settings.max_form_bytes:
-            raise TooLarge("the body is too long", try_next="send files as multipart/form-data, options as short JSON")
     return text.decode(errors="replace")
 
 
@@ -104,10 +117,11 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
 
 
 async def receive(request: Request, folder: Path, settings: ServiceSettings) -> Form:
-    """Reads the request's multipart form into `folder`. Raises InputError, TooLarge, UnsupportedMedia."""
+    """Reads the request's multipart form into `folder`. Raises InputError, TooLarge, TooSlow, UnsupportedMedia, StorageError."""
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind != b"multipart/form-data" or b"boundary" not in options:
         raise UnsupportedMedia("the request is not multipart/form-data", try_next="send files and options as form fields (curl -F)")
+    expect_upload(request, settings)
     try:
         reader = _Reader(folder, options[b"boundary"], settings)
         try:
@@ -128,7 +142,7 @@ class _Reader:
     def __init__(self, folder: Path, boundary: bytes, settings: ServiceSettings) -> None:
         self.form, self.complete = Form(), False
         self._folder, self._settings = folder, settings
-        self._total = self._text_total = self._size = 0
+        self._text_total = self._size = 0
         self._name, self._value = bytearray(), bytearray()
         self._headers: dict[bytes, bytes] = {}
         self._field = self._filename = ""
@@ -149,9 +163,6 @@ class _Reader:
         )
 
     def feed(self, chunk: bytes) -> None:
-        self._total += len(chunk)
-        if self._total > self._settings.max_upload_bytes:
-            raise TooLarge(f"the upload exceeds {_mib(self._settings.max_upload_bytes)}", try_next="send fewer or smaller photos")
         if chunk:
             self._parser.write(chunk)
 

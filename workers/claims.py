@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, case, func, insert, literal, or_, select, update
 
-from reconstruction.errors import PipelineError
+from reconstruction.errors import PipelineError, StorageError
 from workers.failures import StageCrashed, error_to_json
 from workers.objects import set_object_state
 from workers.pipeline import Recipe, StageEvent
@@ -61,6 +61,7 @@ class ClaimStore:
             if row is None:
                 return None
             values = {"status": "canceling" if row.status == "canceling" else "running", "token": row.token + 1, "worker": worker}
+            values |= {"error": None, "not_before": None}
             times = {"lease_until": now + self._lease_s, "started_at": row.started_at or now, "updated_at": now}
             db.execute(update(JOBS).where(JOBS.c.id == job_id).values(**values, **times))
             _close_attempts(db, job_id, "abandoned")
@@ -82,7 +83,8 @@ class ClaimStore:
                 self._begin_attempt(db, claim, event.stage)
             elif event.kind != "progress":
                 error = event.error and error_to_json(event.error)
-                _close_attempts(db, claim.job_id, event.kind, seconds=event.seconds, quality=finite(event.quality), error=error)
+                status = "interrupted" if event.error and event.error.code == StorageError.code else event.kind  # not the stage's fault
+                _close_attempts(db, claim.job_id, status, seconds=event.seconds, quality=finite(event.quality), error=error)
 
     def finish(self, claim: Claim, status: str, error: PipelineError | None = None) -> None:
         """Ends the job as succeeded, failed or canceled; the object with it. Raises LeaseLost."""
@@ -102,6 +104,15 @@ class ClaimStore:
             self._update(db, claim, status=back, lease_until=0.0, worker=None)
             _close_attempts(db, claim.job_id, "interrupted")
 
+    def pause(self, claim: Claim, error: StorageError, wait_s: float) -> None:
+        """Gives the job back to be tried again later, without counting an attempt; it says why it waits. Raises LeaseLost."""
+        now = time.time()
+        with self._db.write() as db:
+            back = case((JOBS.c.status == "canceling", "canceling"), else_="queued")
+            reason = {"error": error_to_json(error), "not_before": now + wait_s, "updated_at": now}
+            self._update(db, claim, status=back, lease_until=0.0, worker=None, **reason)
+            _close_attempts(db, claim.job_id, "interrupted")
+
     def _update(self, db: Connection, claim: Claim, **values: Any) -> None:
         held = and_(JOBS.c.id == claim.job_id, JOBS.c.token == claim.token, JOBS.c.status.in_(HELD))
         if not db.execute(update(JOBS).where(held).values(**values)).rowcount:
@@ -119,7 +130,8 @@ class ClaimStore:
 
 
 def _due(now: float) -> Any:
-    return or_(JOBS.c.status == "queued", and_(JOBS.c.status.in_(HELD), JOBS.c.lease_until < now))
+    rested = or_(JOBS.c.not_before.is_(None), JOBS.c.not_before < now)
+    return or_(and_(JOBS.c.status == "queued", rested), and_(JOBS.c.status.in_(HELD), JOBS.c.lease_until < now))
 
 
 def _close_attempts(db: Connection, job_id: str, status: str, **values: Any) -> None:

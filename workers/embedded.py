@@ -117,6 +117,7 @@ def serve(settings: Settings, host: str, port: int, allow_remote: bool, say: Cal
 
 def _processes(settings: Settings, logs: Path, listener_fd: int) -> list[Child]:
     api = ["-m", "uvicorn", "service.app:from_environment", "--factory", "--fd", str(listener_fd), "--log-level", "warning"]
+    api += ["--http", "service.connection:Connection"]
     python, environment = sys.executable, settings.environment()
     workers = [Child(f"worker-{q}", [python, "-m", "workers.tasks", q], logs / f"worker-{q}.log", environment) for q in (CPU, ESTIMATE)]
     return [*workers, Child("api", [python, *api], logs / "api.log", environment, (listener_fd,))]

@@ -104,7 +104,7 @@ class JobStore:
     def resume(self, job_id: str) -> JobRow:
         """Queues a failed or canceled job again; finished stages are kept. Raises Conflict in any other state, or beside another job."""
         job = self.get(job_id)
-        cleared = {"error": None, "stage": None, "finished_at": None}
+        cleared = {"error": None, "not_before": None, "stage": None, "finished_at": None}
         values: dict[str, Any] = {"status": "queued", "round": JOBS.c.round + 1, "updated_at": time.time(), **cleared}
         with self._db.write() as db:
             refuse_while_busy(db, job.object_id)

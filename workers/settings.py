@@ -33,6 +33,12 @@ class Settings(BaseSettings):
     max_attempts: int = 3
     """How often a crashed stage is tried before its job fails."""
 
+    min_free_bytes: int = 256 << 20
+    """With less than this on the disk of `data` no stage is started and no upload taken: jobs wait, callers are told."""
+
+    retry_storage_s: float = 60.0
+    """A job that found the disk full is tried again after so long."""
+
     estimators_kept: int = 4
     """Objects that an estimate worker keeps in memory."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,9 +16,11 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from reconstruction.errors import PipelineError, StorageError
+from reconstruction.workspace import Workspace
 from workers.failures import Canceled, StageCrashed, StageDefect, error_from_json
 from workers.leash import stop_group
 from workers.pipeline import Recipe, Step
+from workers.space import is_exhausted
 
 ASK_EVERY_S = 0.5
 
@@ -50,6 +53,9 @@ def run_in_process(object_dir: Path, step: Step, recipe: Recipe, track: Track, s
             outcome = _listen(process, track, should_cancel)
             status = process.wait()
             error = None if "result" in outcome else _failure(outcome, status, step.name, log)
+            if error is not None and "error" not in outcome and is_exhausted(object_dir):
+                shutil.rmtree(Workspace(object_dir).partial(step.name), ignore_errors=True)  # the rows of the job need room too
+                error = StorageError(f"the disk is full ({error.what})", try_next="free some space, then go on: finished stages are kept")
             if error is not None:
                 track("failed", error=error)
                 raise error

@@ -77,6 +77,7 @@ JOBS = Table(
     Column("token", Integer, nullable=False, default=0),  # counts claims: a writer with an older one is refused
     Column("worker", String),
     Column("lease_until", Float, nullable=False, default=0.0),
+    Column("not_before", Float),  # of a queued job that waits for space on the disk
     Column("created_at", Float, nullable=False),
     Column("started_at", Float),
     Column("finished_at", Float),

@@ -15,8 +15,9 @@ import time
 from typing import Any
 
 from celery import signals
+from sqlalchemy.exc import DBAPIError
 
-from reconstruction.errors import PipelineError
+from reconstruction.errors import PipelineError, StorageError
 from workers import queue
 from workers.beats import Beats
 from workers.claims import Claim, ClaimStore, LeaseLost
@@ -25,6 +26,7 @@ from workers.failures import Canceled, StageDefect
 from workers.pipeline import Pipeline, StageEvent, load
 from workers.runner import run_pipeline
 from workers.settings import Settings
+from workers.space import check_space, is_full, waiting_for_space
 from workers.tables import Database
 from workers.webhooks.courier import Courier
 
@@ -87,11 +89,17 @@ class Worker:
         queue.reply(self._app, envelope, document)
 
     def _work_on(self, claim: Claim) -> None:
-        """Ends with the job succeeded, failed, canceled, or given back because this worker is leaving."""
+        """Ends with the job succeeded, failed, canceled, or given back: this worker is leaving, or the disk is full."""
         watch = _Watch(self._claims, claim, self._stopping, self._settings.lease_s)
         object_dir = self._settings.objects / claim.object_id
+
+        def record(event: StageEvent) -> None:
+            if event.kind == "started":
+                check_space(self._settings.data, self._settings.min_free_bytes)
+            watch.record(event)
+
         try:
-            run_pipeline(object_dir, claim.recipe, watch.record, watch.should_cancel, self._settings.max_attempts)
+            run_pipeline(object_dir, claim.recipe, record, watch.should_cancel, self._settings.max_attempts)
         except LeaseLost:
             raise
         except Canceled as error:
@@ -100,12 +108,26 @@ class Worker:
             else:
                 self._claims.release(claim)
         except PipelineError as error:
-            self._claims.finish(claim, "failed", error)
+            if error.code == StorageError.code:
+                self._wait_for_space(claim, error)
+            else:
+                self._claims.finish(claim, "failed", error)
         except Exception as error:
+            if is_full(error):
+                return self._wait_for_space(claim, error)
             _log.exception("job %s", claim.job_id)
             self._claims.finish(claim, "failed", StageDefect(f"the onboarding stopped with {type(error).__name__}: {error}"))
         else:
             self._claims.finish(claim, "succeeded")
+
+    def _wait_for_space(self, claim: Claim, error: Exception) -> None:
+        """Gives the job back for later. On a full disk even its row may not be writable: tried until it is."""
+        while True:
+            try:
+                return self._claims.pause(claim, waiting_for_space(error), self._settings.retry_storage_s)
+            except DBAPIError as refused:
+                if not is_full(refused) or self._stopping.wait(self._settings.beat_s):
+                    raise
 
     def _beat(self) -> None:
         while not self._stopping.is_set():

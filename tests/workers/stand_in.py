@@ -1,7 +1,8 @@
 """A pipeline of stand-in stages for tests of the engine: the same machinery, seconds instead of minutes.
 
 `SNAP6D_PIPELINE=stand_in:PIPELINE` with this folder on PYTHONPATH. What a stage does beside its duty is read from the name
-of the object: `crash-once`, `crash-always`, `fail`, `slow`, `grandchild`, `weak`: its first photo is blurred, the last of another place.
+of the object: `crash-once`, `crash-always`, `fail`, `slow`, `grandchild`,
+`writes-much` (5 MiB), `weak`: its first photo is blurred, the last of another place.
 """
 
 from __future__ import annotations
@@ -61,6 +62,8 @@ def _trouble(config: StandInConfig, context: StageContext) -> Quality:
         os.abort()
     if name == "defect":
         raise KeyError("a defect")
+    if name.startswith("writes-much"):
+        _write_much(context.out / "much.bin", name.endswith("unsaid"))
     if name == "grandchild":
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
         (context.workspace.root / "grandchild.pid").write_text(str(child.pid))
@@ -73,6 +76,15 @@ def _trouble(config: StandInConfig, context: StageContext) -> Quality:
         save_rows(context.out / "photos.json", facts)
         return {**_work(config, context), "warnings": photo_warnings(judge_photos(facts), find_flaws(facts))}
     return _work(config, context)
+
+
+def _write_much(path: Path, unsaid: bool) -> None:
+    try:
+        path.write_bytes(bytes(5 << 20))
+    except OSError as error:
+        if unsaid:
+            raise RuntimeError("a library's writer failed") from error
+        raise
 
 
 def _weak_photos(context: StageContext) -> list[PhotoFacts]:
