@@ -14,6 +14,7 @@ from reconstruction.verdicts import PhotoVerdict, latest_verdicts
 from reconstruction.workspace import Workspace
 from service.captures import accept
 from service.context import Ctx
+from service.document import options_field
 from service.options import OnboardOptions
 from service.schemas import Accepted, Artifact, Image, Job, Object
 from service.uploads import incoming, receive
@@ -48,7 +49,7 @@ FORM: dict[str, Any] = {
         },
         "masks": {**_files, "description": "white on the object; named like their photos"},
         "depth": {**_files, "description": "16-bit PNG registered to the photos and named like them"},
-        "options": {"type": "string", "contentMediaType": "application/json", "contentSchema": OnboardOptions.model_json_schema()},
+        "options": options_field(OnboardOptions),
     },
 }
 
