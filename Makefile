@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint install bench-reconstruction bench-pose
+.PHONY: demo test chaos lint install bench-reconstruction bench-pose
 
 install: $(VENV)/.installed
 
@@ -22,6 +22,10 @@ demo: install
 # Two at a time. A thread that waits for another process's core does so asleep, or both would get slower.
 test: install
 	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+# What a hostile caller sends, many times as much of it as the tests send.
+chaos: install
+	SNAP6D_CHAOS=300 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest tests/service/test_contract.py tests/service/test_hostile_files.py tests/service/test_hostile_requests.py
 
 lint: install
 	$(BIN)/ruff check .

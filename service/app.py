@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 
 from reconstruction.errors import InputError
-from service import health, jobs, objects, poses, problems, webhooks
+from service import document, health, jobs, objects, poses, problems, webhooks
 from service.context import Context, Turnstile
 from service.intake import Intake
 from service.schemas import Problem
@@ -43,6 +43,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
 
     app = FastAPI(title="Snap6D", version=version("snap6d"), description=DESCRIPTION, lifespan=lifespan)
     problems.install(app)
+    document.install(app)
     app.add_middleware(Intake, settings=settings)
     a_problem: dict[int | str, dict[str, Any]] = {
         code: {"model": Problem, "description": "A problem (RFC 9457)"} for code in ("default", 422)

@@ -17,6 +17,7 @@ from reconstruction.workspace import Workspace
 from service import captures
 from service.access import Caller, Who
 from service.context import Context, Ctx
+from service.document import REFERENCE, options_field
 from service.etags import answer_with_etag, require_match
 from service.idempotency import IdempotencyKey, Once, digest, once
 from service.options import OnboardOptions
@@ -63,13 +64,16 @@ FORM: dict[str, Any] = {
         },
         "masks": {**_files, "description": "white on the object; named like their photos"},
         "depth": {**_files, "description": "16-bit PNG registered to the photos and named like them"},
-        "options": {"type": "string", "contentMediaType": "application/json", "contentSchema": OnboardOptions.model_json_schema()},
+        "options": options_field(OnboardOptions),
     },
 }
 CREATE: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "content": {"multipart/form-data": {"schema": FORM}, "application/json": {"schema": OnboardOptions.model_json_schema()}},
+        "content": {
+            "multipart/form-data": {"schema": FORM},
+            "application/json": {"schema": {"$ref": REFERENCE.format(model="OnboardOptions")}},
+        },
     },
     "responses": {"201": {"description": "A draft", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Object"}}}}},
 }

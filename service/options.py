@@ -16,6 +16,8 @@ BoxPx = tuple[Finite, Finite, Finite, Finite]
 Family = Literal["tag36h11", "tag25h9", "tag16h5"]
 
 
+NO_CONTROL_CHARACTERS = r"^[^\x00-\x1f\x7f]*$"
+
 Options = TypeVar("Options", bound=BaseModel)
 
 
@@ -95,7 +97,7 @@ class Cameras(Given):
 class OnboardOptions(Given):
     """The JSON form field `options` of POST /objects. At most one prompt, at most one source of scale."""
 
-    name: Annotated[str, Field(min_length=1, max_length=200)] = "object"
+    name: Annotated[str, Field(min_length=1, max_length=200, pattern=NO_CONTROL_CHARACTERS)] = "object"
     profile: str = "standard"
     box: PhotoBox | None = None
     point: PhotoPoint | None = None

@@ -12,6 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from reconstruction.errors import InputError
 from service.access import Caller, Who
 from service.context import Context, Ctx
+from service.document import options_field
 from service.options import EstimateOptions, parse_options
 from service.photos import keep_image
 from service.problems import DeadlinePassed, NotReady, NoWorker
@@ -28,7 +29,7 @@ FORM: dict[str, Any] = {
     "properties": {
         "image": {"type": "string", "format": "binary"},
         "depth": {"type": "string", "format": "binary", "description": "16-bit PNG, registered to the image; times depth_scale: metres"},
-        "options": {"type": "string", "contentMediaType": "application/json", "contentSchema": EstimateOptions.model_json_schema()},
+        "options": options_field(EstimateOptions),
     },
 }
 

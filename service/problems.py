@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from reconstruction.errors import PipelineError
 from workers.space import is_full
@@ -107,6 +108,8 @@ def _handle(request: Request, error: Exception) -> JSONResponse:
         code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
         answer = problem(error.status_code, code, f"{error.detail}: /openapi.json lists what there is")
         answer.headers.update(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            answer.headers["Allow"] = ", ".join(_methods(request))
         return answer
     if is_full(error):
         return problem(507, "storage-failed", "the disk is full: free some space on the server, then send it again")
@@ -114,20 +117,14 @@ def _handle(request: Request, error: Exception) -> JSONResponse:
     return problem(500, "internal-error", "the server failed to answer this: its log says why; please report it")
 
 
+def _methods(request: Request) -> list[str]:
+    """All that this path knows; the framework names those of its first route alone."""
+    alike = {**request.scope, "path_params": {}}
+    known = (m for m in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"))
+    return [m for m in known if any(r.matches({**alike, "method": m})[0] is Match.FULL for r in request.app.routes)]
+
+
 def install(app: FastAPI) -> None:
-    """Every exception through the one handler, and the OpenAPI document says so."""
+    """Every exception through the one handler."""
     for kind in (PipelineError, RequestValidationError, HTTPException, OSError, DBAPIError, Exception):
         app.add_exception_handler(kind, _handle)
-    plain = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = plain()
-        for path in document["paths"].values():
-            for operation in path.values():
-                for answer in operation["responses"].values():
-                    content = answer.get("content", {})
-                    if content.get("application/json", {}).get("schema", {}).get("$ref", "").endswith("/Problem"):
-                        content["application/problem+json"] = content.pop("application/json")
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]

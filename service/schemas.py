@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from reconstruction.verdicts import State
+from service.options import NO_CONTROL_CHARACTERS
 from workers.jobs import JobRow
 from workers.objects import ObjectRow
 
@@ -86,7 +87,7 @@ class Change(BaseModel):
     """What PATCH changes: the name; options by name, as POST /objects takes them, null for one to be taken back."""
 
     model_config = ConfigDict(extra="forbid")
-    name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    name: Annotated[str, Field(min_length=1, max_length=200, pattern=NO_CONTROL_CHARACTERS)] | None = None
     options: dict[str, Any] = {}
 
 

@@ -186,6 +186,10 @@ class _Reader:
                 raise TooLarge(f"more than {self._settings.max_photos} photos", try_next="send fewer; about 100 are plenty")
             self._file = (self._folder / f"{len(self.form.files):05}").open("wb")
             self._hasher = hashlib.sha256()
+        elif self._field in self.form.texts:
+            raise InputError(f"the form field {self._field[:100]!r} comes twice", try_next="send it once")
+        elif len(self.form.texts) >= MAX_TEXTS:
+            raise TooLarge(f"more than {MAX_TEXTS} text fields", try_next="send everything that is not a file as JSON in options")
 
     def _keep_data(self, data: bytes, start: int, end: int) -> None:
         self._size += end - start

@@ -136,6 +136,6 @@ def _due(now: float) -> Any:
 
 def _close_attempts(db: Connection, job_id: str, status: str, **values: Any) -> None:
     running, now = and_(ATTEMPTS.c.job_id == job_id, ATTEMPTS.c.status == "running"), time.time()
-    spent = select(JOBS.c.tenant, ATTEMPTS.c.stage, now - ATTEMPTS.c.started_at, literal(now)).where(running, JOBS.c.id == job_id)
-    db.execute(insert(USAGE).from_select(["tenant", "stage", "seconds", "at"], spent))
+    spent = select(JOBS.c.tenant, ATTEMPTS.c.stage, now - ATTEMPTS.c.started_at, literal(now)).join(JOBS, JOBS.c.id == ATTEMPTS.c.job_id)
+    db.execute(insert(USAGE).from_select(["tenant", "stage", "seconds", "at"], spent.where(running)))
     db.execute(update(ATTEMPTS).where(running).values(status=status, finished_at=now, **values))

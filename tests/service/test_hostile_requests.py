@@ -7,13 +7,12 @@ import socket
 import time
 from collections.abc import Iterator
 
-import httpx
 import psutil
 import pytest
 from conftest import Server, start_server
 from uploads_made import options, photo
 
-IDLE_S = 1.5
+IDLE_S = 1.0
 FORM = b"Content-Type: multipart/form-data; boundary=x\r\n"
 PART = b'--x\r\nContent-Disposition: form-data; name="photos"; filename="a.jpg"\r\n\r\n'
 END = b"\r\n--x--\r\n"
@@ -63,13 +62,17 @@ def length(size: int) -> bytes:
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 CASES: dict[str, tuple[list[bytes], int, str]] = {
     "no HTTP at all": ([b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n"], 400, "bad-request"),
-    "long headers": ([post(b"X: " + b"a" * 100_000 + b"\r\n")], 400, "bad-request"),
+    "long headers": ([post(b"X: " + b"a" * 1_000_000 + b"\r\n")], 400, "bad-request"),
     "endless headers": ([b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20_000], 400, "bad-request"),
     "a length that is no number": ([post(FORM, b"Content-Length: many\r\n")], 400, "bad-request"),
     "two lengths": ([post(FORM, length(5), length(6)) + b"hello"], 400, "bad-request"),
     "a length beyond the cap": ([post(FORM, length(10**12)) + PART], 413, "too-large"),
     "a length that is too short": ([post(FORM, length(len(PART))) + PART + photo() + END], 422, "bad-input"),
-    "chunks beyond the cap": ([post(FORM, CHUNKED), *[b"10000\r\n" + bytes(65536) + b"\r\n"] * 40], 413, "too-large"),
+    "chunks beyond the cap": (
+        [post(FORM, CHUNKED), b"%x\r\n" % len(PART) + PART + b"\r\n", *[b"10000\r\n" + bytes(65536) + b"\r\n"] * 40],
+        413,
+        "too-large",
+    ),
     "a chunk of no size": ([post(FORM, CHUNKED) + b"zz\r\n"], 400, "bad-request"),
     "a head that stops": ([b"POST /v1/objects HTTP/1.1\r\nHost:"], 408, "too-slow"),
     "a body that stops": ([post(FORM, length(5000)) + PART], 408, "too-slow"),
@@ -92,7 +95,7 @@ def test_bytes_that_are_no_request(hasty: Server, case: str) -> None:
     assert hasty.client.get("/healthz").status_code == 200
 
 
-@pytest.mark.parametrize("head", [post(FORM, length(5000)), b"GET /"])
+@pytest.mark.parametrize("head", [post(FORM, length(5000)) + PART, b"GET /"])
 def test_a_byte_now_and_then_is_cut_off(hasty: Server, head: bytes) -> None:
     started = time.monotonic()
     status, _, document = talk(hasty, head, *[b"-"] * 200, pause_s=0.1)
@@ -141,4 +144,3 @@ def test_the_api_stays_small(hasty: Server) -> None:
         files = [("photos", (f"{n}.jpg", photo(n, 240, 200))) for n in range(12)]
         assert hasty.client.post("/objects", files=files).status_code == 202
     assert api.memory_info().rss < 150 << 20
-    assert httpx.get(f"{hasty.client.base_url}healthz").status_code == 200
