@@ -14,7 +14,11 @@ REFERENCE = "#/components/schemas/{model}"
 
 def options_field(model: type[OnboardOptions | EstimateOptions]) -> dict[str, Any]:
     """The form field `options`: a text that holds JSON."""
-    return {"type": "string", "contentMediaType": "application/json", "contentSchema": {"$ref": REFERENCE.format(model=model.__name__)}}
+    return {"type": "string", "contentMediaType": "application/json", "contentSchema": options_schema(model)}
+
+
+def options_schema(model: type[OnboardOptions | EstimateOptions]) -> dict[str, Any]:
+    return {"$ref": REFERENCE.format(model=model.__name__)}
 
 
 def install(app: FastAPI) -> None:
@@ -27,6 +31,8 @@ def install(app: FastAPI) -> None:
         document["components"]["schemas"] |= options["$defs"]
         for path in document["paths"].values():
             for operation in path.values():
+                if "security" in operation:  # no key is needed until one was made
+                    operation["security"].append({})
                 for answer in operation["responses"].values():
                     _as_problem(answer.get("content", {}))
         return document

@@ -17,7 +17,7 @@ from reconstruction.workspace import Workspace
 from service import captures
 from service.access import Caller, Who
 from service.context import Context, Ctx
-from service.document import REFERENCE, options_field
+from service.document import options_field, options_schema
 from service.etags import answer_with_etag, require_match
 from service.idempotency import IdempotencyKey, Once, digest, once
 from service.options import OnboardOptions
@@ -72,7 +72,7 @@ CREATE: dict[str, Any] = {
         "required": True,
         "content": {
             "multipart/form-data": {"schema": FORM},
-            "application/json": {"schema": {"$ref": REFERENCE.format(model="OnboardOptions")}},
+            "application/json": {"schema": options_schema(OnboardOptions)},
         },
     },
     "responses": {"201": {"description": "A draft", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Object"}}}}},
