@@ -27,7 +27,7 @@ _WITHOUT_SIZE = {0x01, *range(0xD0, 0xD9)}
 _NOTES = {*range(0xE1, 0xF0), 0xFE}  # APP1 to APP15 and comments
 _KEPT_NOTES = (b"ICC_PROFILE\0", b"Adobe\0")  # what the colours mean
 _TEXTS = ("exif", "xmp", "xml:com.adobe.xmp", "photoshop", "comment")
-_SAVING: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True, "method": 0, "quality": 20}}  # without loss and quick
+_SAVING: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True, "method": 0, "quality": 20}, "PNG": {"compress_level": 1}}  # quick
 
 
 def clean_image(path: Path, name: str, max_pixels: int) -> str:

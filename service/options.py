@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, model_validator
 
 from reconstruction.capture import Capture, DepthFrames, GivenCameras, KnownLength, Prompt, ScaleSource, SingleTag, TagBoard
 from reconstruction.errors import InputError
@@ -106,7 +106,7 @@ class OnboardOptions(Given):
     depth: Depth | None = None
     known_length: Length | None = None
     cameras: Cameras | None = None
-    shared_camera: bool = True
+    shared_camera: StrictBool = True
 
     @model_validator(mode="after")
     def one_of_each(self) -> OnboardOptions:

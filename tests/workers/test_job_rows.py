@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reconstruction.errors import CaptureError
+from reconstruction.errors import CaptureError, StorageError
 from workers.beats import Beats
 from workers.claims import ClaimStore, LeaseLost
 from workers.failures import Conflict, NotFound, StageCrashed
@@ -116,6 +116,29 @@ def test_a_worker_that_leaves_costs_no_attempt(rows: Rows) -> None:
         rows.claims.record(claim, event("started"))
         rows.claims.release(claim)
         assert rows.claims.due() == [job_id]
+
+
+def test_a_job_that_waits_for_space_says_so_and_costs_no_attempt(rows: Rows) -> None:
+    job_id = rows.new_job()
+    full = StorageError("the disk is full", try_next="free some space")
+    for _ in range(5):
+        claim = rows.claims.claim(job_id, "w")
+        assert claim is not None
+        assert rows.jobs.get(job_id).error is None
+        rows.claims.record(claim, event("started"))
+        rows.claims.record(claim, event("failed", error=full))
+        rows.claims.pause(claim, full, wait_s=-1.0)
+        waiting = rows.jobs.get(job_id)
+        assert (waiting.status, waiting.error and waiting.error["code"]) == ("queued", "storage-failed")
+    claim = rows.claims.claim(job_id, "w")
+    assert claim is not None
+    rows.claims.pause(claim, full, wait_s=60.0)
+    assert rows.claims.due() == []
+    assert rows.claims.claim(job_id, "w") is None
+    assert rows.jobs.cancel(job_id).status == "canceled"
+    assert rows.claims.due() == []
+    rows.jobs.resume(job_id)
+    assert rows.claims.due() == [job_id]
 
 
 def test_canceling_and_resuming(rows: Rows) -> None:
