@@ -13,9 +13,10 @@ from fastapi import APIRouter, FastAPI
 
 from reconstruction.errors import InputError
 from service import health, jobs, objects, poses, problems
-from service.context import Context, Turnstile
+from service.context import Context
 from service.schemas import Problem
 from service.settings import ServiceSettings
+from service.turnstile import Turnstile
 from workers.jobs import JobStore
 from workers.pipeline import Pipeline, load
 from workers.queue import Mailbox, celery_app
@@ -64,4 +65,5 @@ def _open(settings: ServiceSettings) -> Context:
     pipeline: Pipeline = load(settings.pipeline)
     store = JobStore(Database(settings.database), pipeline.names)
     broker = celery_app(settings.broker_url)
-    return Context(settings, pipeline, store, broker, Mailbox(broker), Turnstile(settings.max_estimates_waiting))
+    estimates = Turnstile(settings.max_estimates_waiting, settings.max_estimates_per_caller)
+    return Context(settings, pipeline, store, broker, Mailbox(broker), estimates)

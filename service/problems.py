@@ -39,6 +39,26 @@ class Busy(PipelineError):
     retryable = True
 
 
+class TooManyRequests(PipelineError):
+    code = "too-many-requests"
+    retryable = True
+
+
+class UploadTooSlow(PipelineError):
+    code = "upload-too-slow"
+    retryable = True
+
+
+class ClientGone(PipelineError):
+    """Nobody reads the answer; it is in the log only."""
+
+    code = "client-gone"
+
+
+class NotAcceptable(PipelineError):
+    code = "not-acceptable"
+
+
 class DeadlinePassed(PipelineError):
     code = "deadline-passed"
     retryable = True
@@ -59,15 +79,21 @@ STATUS = {
     "no-worker": 503,
     "no-broker": 503,
     "busy": 503,
+    "too-many-requests": 429,
+    "upload-too-slow": 408,
+    "client-gone": 499,
+    "not-acceptable": 406,
     "deadline-passed": 504,
 }
 """By the code of a PipelineError; any other code is the server's fault."""
+
+RETRY_AFTER_S = {429: "1", 503: "5"}
 
 
 def problem(status: int, code: str, detail: str, **members: Any) -> JSONResponse:
     title = {"bad-image": "Bad image", "bad-input": "Bad input"}.get(code) or code.replace("-", " ").capitalize()
     document = {"type": f"/problems/{code}", "title": title, "status": status, "detail": detail, **members}
-    headers = {"Retry-After": "5"} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    headers = {"Retry-After": RETRY_AFTER_S[status]} if status in RETRY_AFTER_S else None
     return JSONResponse(document, status, headers, media_type="application/problem+json")
 
 

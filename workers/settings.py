@@ -36,6 +36,9 @@ class Settings(BaseSettings):
     estimators_kept: int = 4
     """Objects that an estimate worker keeps in memory."""
 
+    estimators_mib: int = 1024
+    """About how much memory these may take together, besides the 400 MiB or so of the worker itself."""
+
     @property
     def database(self) -> str:
         return self.database_url or f"sqlite:///{self.data.resolve() / 'snap6d.sqlite'}"
