@@ -70,11 +70,11 @@ class StandInEstimator:
             return Found([], {"estimate": 1.0})
         box = boxes[0] if boxes else (10.0, 20.0, 50.0, 80.0)
         cam_from_obj = RigidTransform.from_rotvec(np.array([0.0, 0.0, np.pi / 2]), np.array([0.1, 0.2, 0.5]))
-        return Found([Pose(cam_from_obj, 0.9, box, oval(box, image.shape[:2]))], {"estimate": 1.0})
+        return Found([Pose(cam_from_obj, 0.9, box, filled(box, image.shape[:2]))], {"estimate": 1.0})
 
 
-def oval(box: tuple[float, float, float, float], shape: tuple[int, int]) -> np.ndarray:
-    """The ellipse that fills the box, as far as it lies in the image."""
+def filled(box: tuple[float, float, float, float], shape: tuple[int, int]) -> np.ndarray:
+    """The box's pixels, as far as they lie in the image."""
     rows, columns = np.indices(shape)
     x0, y0, x1, y1 = box
-    return ((2 * columns - x0 - x1) / (x1 - x0 + 1)) ** 2 + ((2 * rows - y0 - y1) / (y1 - y0 + 1)) ** 2 <= 1
+    return (columns >= x0) & (columns <= x1) & (rows >= y0) & (rows <= y1)
