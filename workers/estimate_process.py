@@ -42,24 +42,18 @@ class EstimateProcess:
         """Returns once it can answer. Does nothing where it runs already. Raises EstimateCrashed."""
         if self._process is not None and self._process.is_alive():
             return
+        self.stop()  # what is left of one that died
         spawn = multiprocessing.get_context("spawn")
         self._pipe, theirs = spawn.Pipe()
         self._process = spawn.Process(target=_answer_questions, args=(theirs, self._settings, self._target), name="estimates", daemon=True)
         self._process.start()
         theirs.close()
-        self._receive(START_S)
+        self._exchange(None, START_S)
 
     def ask(self, question: dict[str, Any], deadline: float) -> dict[str, Any]:
         """What `workers.estimating.answer` says. deadline: seconds since 1970. Raises EstimateCrashed."""
         self.start()
-        assert self._pipe is not None
-        try:
-            self._pipe.send((question, deadline))
-        except OSError:  # it died since the last answer: once more, with a new one
-            self.stop()
-            self.start()
-            self._pipe.send((question, deadline))
-        return self._receive(max(0.0, deadline - time.time()) + STUCK_S)
+        return self._exchange((question, deadline), max(0.0, deadline - time.time()) + STUCK_S)
 
     def stop(self) -> None:
         if self._process is not None:
@@ -69,10 +63,12 @@ class EstimateProcess:
         if self._pipe is not None:
             self._pipe.close()
 
-    def _receive(self, within_s: float) -> dict[str, Any]:
+    def _exchange(self, message: tuple[dict[str, Any], float] | None, within_s: float) -> dict[str, Any]:
         assert self._pipe is not None
         assert self._process is not None
         try:
+            if message is not None:
+                self._pipe.send(message)
             if self._pipe.poll(within_s):
                 return dict(self._pipe.recv())
             how = "was stuck"

@@ -15,13 +15,20 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+import trimesh
 from PIL import Image
+from pycocotools import mask as coco
 from stand_in import make_capture
 
+from reconstruction.scene import Camera, Mesh, RigidTransform
 from reconstruction.workspace import Workspace
+from surfemb.estimation.estimates import PoseEstimate
+from surfemb.estimation.finish import silhouette
+from surfemb.learning.network import CorrespondenceModel, NetworkConfig
 from workers import estimate_process
 from workers.estimate_process import EstimateCrashed, EstimateProcess
-from workers.estimating import Estimators
+from workers.estimating import Estimators, answer, pose_to_json
+from workers.frames import Frame
 from workers.settings import Settings
 
 loaded: list[str] = []
@@ -117,8 +124,15 @@ def test_a_question_that_never_ends_is_ended(process: EstimateProcess, monkeypat
 
 
 def test_the_process_ends_with_its_worker(settings: Settings) -> None:
-    program = "import sys; from test_estimators import *; process = EstimateProcess(Settings(), 'stand_in_estimator:StandInEstimator')\n"
-    program += "if __name__ == '__main__': process.start(); print(multiprocessing.active_children()[0].pid, flush=True); sys.stdin.read()"
+    program = (
+        "import multiprocessing, sys\n"
+        "from workers.estimate_process import EstimateProcess\n"
+        "from workers.settings import Settings\n"
+        "if __name__ == '__main__':\n"
+        "    EstimateProcess(Settings(), 'stand_in_estimator:StandInEstimator').start()\n"
+        "    print(multiprocessing.active_children()[0].pid, flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
     script = settings.data / "hold.py"
     script.write_text(program)
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
@@ -129,3 +143,28 @@ def test_the_process_ends_with_its_worker(settings: Settings) -> None:
         worker.kill()
     psutil.wait_procs([child], timeout=10)
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+def test_an_answer_of_the_real_estimator(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "objects" / "ball")
+    for path in (workspace.scale, workspace.mesh, workspace.model, workspace.accuracy):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    workspace.scale.write_text('{"source": "board", "units": "m", "rel_std": 0.004}')
+    ball = trimesh.creation.icosphere(subdivisions=2, radius=0.05)
+    mesh = Mesh(np.asarray(ball.vertices, float), np.asarray(ball.faces))
+    mesh.save(workspace.mesh)
+    CorrespondenceModel(NetworkConfig(), 0.05).save(workspace.model, workspace.weights, {})
+    Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(tmp_path / "image.png")
+    estimators = Estimators("surfemb.estimation.estimator:PoseEstimator", kept=1, kept_mib=100)
+    asked = {"image": "image.png", "object_ids": ["ball"], "K": [60, 60, 32, 24], "boxes": []}
+    document = answer(estimators, Settings(data=tmp_path), asked, time.time() + 30)["answer"]
+    assert (document["backend"], document["device"], document["units"]) == ("cpu", "cpu", "m")
+    loaded = estimators.get(workspace.root)
+    assert 10 < loaded.mib < 20
+    camera, pose = Camera(64, 48, 60, 60, 32, 24), RigidTransform(np.eye(3), np.array([0.0, 0.0, 0.3]))
+    mask = silhouette(loaded.estimator.surface, loaded.estimator.rasterizer, camera, pose)
+    told = pose_to_json(
+        "ball", Frame(np.zeros((48, 64, 3), np.uint8), camera, "given"), PoseEstimate(pose, 0.9, 0.9, (0, 0, 1, 1), mask), "none"
+    )
+    assert np.array_equal(coco.decode(told["mask_rle"]), mask)
+    assert told["bbox_xywh"] == pytest.approx([22, 14, 20, 20], abs=1)
