@@ -27,6 +27,7 @@ from typing import Any
 import httpx
 import numpy as np
 from PIL import Image
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import insert
@@ -35,7 +36,7 @@ from workers.settings import Settings
 from workers.tables import OBJECTS, Database
 
 ROOT = Path(__file__).parents[2]
-WAIT_S = 0.2  # of a client that was refused
+WAIT_S = 0.2  # of a client that was refused: an impatient one, Retry-After says seconds
 STAND_INS = {"SNAP6D_PIPELINE": "stand_in:PIPELINE", "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "workers")])}
 
 
@@ -155,7 +156,7 @@ def measure(arguments: argparse.Namespace, data: Path) -> list[dict[str, Any]]:
 
 
 def show(rows: list[dict[str, Any]]) -> None:
-    table = Table(title="POST /v1/estimate")
+    table = Table(title="POST /v1/estimate", box=box.SIMPLE, padding=(0, 0))
     for name in rows[0]:
         table.add_column(name.replace("_", "\n"), justify="right")
     for row in rows:
