@@ -15,7 +15,6 @@ import numpy as np
 from numpy import ndarray
 from pycocotools import mask as coco
 
-from reconstruction.capture import Box
 from reconstruction.errors import PipelineError
 from reconstruction.scene.images import box_of_mask
 from reconstruction.workspace import Workspace
@@ -96,15 +95,7 @@ def estimate(estimators: Estimators, settings: Settings, question: dict[str, Any
     deadline: seconds since 1970. Raises NobodyWaits.
     """
     started = time.perf_counter()
-    depth = question.get("depth")
-    frame = load_frame(
-        settings.data / question["image"],
-        question.get("K"),
-        question.get("dist") or (),
-        question.get("boxes"),
-        settings.data / depth if depth else None,
-        question.get("depth_scale") or 0.001,
-    )
+    frame = _read(settings.data, question)
     timing: defaultdict[str, float] = defaultdict(float, read=_ms(started))
     poses, used, scales = [], [], []
     for object_id in question["object_ids"]:
@@ -113,10 +104,10 @@ def estimate(estimators: Estimators, settings: Settings, question: dict[str, Any
         used.append(estimators.get(object_dir))
         timing["load"] += _ms(loading)
         scales.append(scale_to_json(Workspace(object_dir)))
-        for boxes in [None] if frame.boxes is None else [[box] for box in frame.boxes]:
+        for boxes in [None] if frame.boxes is None else [[box] for box in frame.boxes]:  # one by one: many take longer than a deadline
             if not is_awaited(settings.data, question, deadline):
                 raise NobodyWaits("the deadline has passed", try_next="allow a later deadline_ms, or ask for less at once")
-            found = _find(used[-1].estimator, frame, boxes, question.get("max_instances") or 1)
+            found = used[-1].estimator.estimate(frame.image, frame.camera, boxes, frame.depth, question.get("max_instances") or 1)
             poses += [pose_to_json(object_id, frame, frame.trusted(pose), used[-1].estimator.symmetry.kind) for pose in found.poses]
             for name, value in found.timing_ms.items():
                 timing[name] += value
@@ -168,8 +159,16 @@ def scale_to_json(workspace: Workspace) -> dict[str, Any] | None:
     return None if scale["units"] != "m" else {"source": scale["source"], "rel_std": scale["rel_std"]}
 
 
-def _find(estimator: Any, frame: Frame, boxes: list[Box] | None, max_instances: int) -> Any:
-    return estimator.estimate(frame.image, frame.camera, boxes, frame.depth, max_instances)
+def _read(data: Path, question: dict[str, Any]) -> Frame:
+    depth = question.get("depth")
+    return load_frame(
+        data / question["image"],
+        question.get("K"),
+        question.get("dist") or (),
+        question.get("boxes"),
+        data / depth if depth else None,
+        question.get("depth_scale") or 0.001,
+    )
 
 
 def _uncertainty(scale: dict[str, Any]) -> float:
