@@ -62,6 +62,11 @@ class StandInEstimator:
             asked.write("once\n")
         if self.name == "late":
             time.sleep(1.5)
+        if self.name == "held":  # until the test says so
+            for _ in range(2000):
+                if (self.object_dir / "release").exists():
+                    break
+                time.sleep(0.01)
         if self.name == "crash-later":
             os.abort()
         if self.name == "defect-later":
