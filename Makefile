@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test chaos lint install bench-reconstruction bench-pose
+.PHONY: demo test chaos lint install bench-reconstruction bench-pose bench-service
 
 install: $(VENV)/.installed
 
@@ -41,3 +41,7 @@ bench-pose: install
 	$(BIN)/python -m benchmarks.pose --out runs/bench $(if $(SCANS),--scans $(SCANS)) \
 		--generated jug mug $(if $(SCANS),$(notdir $(wildcard $(SCANS)/*))) \
 		$(if $(SCENE),--board $(SCENE) mustard cracker_box cube) $(if $(LMO),--lmo $(LMO))
+
+# OBJECT: an onboarded object's folder; without it stand-ins answer.
+bench-service: install
+	$(BIN)/python -m benchmarks.service.estimates --out runs/bench $(if $(OBJECT),--object $(OBJECT))

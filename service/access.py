@@ -13,9 +13,8 @@ from service.context import Ctx
 from service.problems import QuotaExceeded
 from service.settings import ServiceSettings
 from workers.jobs import JobStore
-from workers.objects import ObjectStore
+from workers.objects import DEFAULT_TENANT, ObjectStore
 
-DEFAULT_TENANT = "default"
 _bearer = HTTPBearer(auto_error=False, description="An API key, made by `snap6d keys make`. Not needed while none was ever made.")
 
 

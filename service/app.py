@@ -13,10 +13,11 @@ from fastapi import APIRouter, FastAPI
 
 from reconstruction.errors import InputError
 from service import document, health, jobs, objects, poses, problems, webhooks
-from service.context import Context, Turnstile
+from service.context import Context
 from service.intake import Intake
 from service.schemas import Problem
 from service.settings import ServiceSettings
+from service.turnstile import Turnstile
 from workers.keys import KeyStore
 from workers.pipeline import Pipeline, load
 from workers.queue import Mailbox, celery_app
@@ -67,4 +68,5 @@ def _open(settings: ServiceSettings) -> Context:
     pipeline: Pipeline = load(settings.pipeline)
     database = Database(settings.database)
     broker = celery_app(settings.broker_url)
-    return Context(settings, pipeline, database, KeyStore(database), broker, Mailbox(broker), Turnstile(settings.max_estimates_waiting))
+    estimates = Turnstile(settings.max_estimates_waiting, settings.max_estimates_per_caller)
+    return Context(settings, pipeline, database, KeyStore(database), broker, Mailbox(broker), estimates)

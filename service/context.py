@@ -2,41 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
 from celery import Celery
 from fastapi import Depends, Request
 
-from service.problems import Busy
 from service.settings import ServiceSettings
+from service.turnstile import Turnstile
 from workers.beats import Beats
 from workers.jobs import JobStore
 from workers.keys import KeyStore
 from workers.pipeline import Pipeline
 from workers.queue import Mailbox
 from workers.tables import Database
-
-
-@dataclass
-class Turnstile:
-    """Lets so many callers in at a time; the next is refused before its upload is read. Coroutines of one event loop: no lock."""
-
-    places: int
-    inside: int = 0
-
-    @contextmanager
-    def enter(self) -> Iterator[None]:
-        """Raises Busy where nobody more may enter."""
-        if self.inside >= self.places:
-            raise Busy(f"{self.inside} images are waiting already", try_next="send it again in a few seconds")
-        self.inside += 1
-        try:
-            yield
-        finally:
-            self.inside -= 1
 
 
 @dataclass(frozen=True)

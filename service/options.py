@@ -135,16 +135,33 @@ class OnboardOptions(Given):
         return KnownLength(**self.known_length.model_dump()) if self.known_length else None
 
 
+class BopNumbers(Given):
+    """By what a CSV answer calls scene, image and objects, as BOP does: obj_ids, one for each of object_ids; else 1, 2, ..."""
+
+    scene_id: Annotated[int, Field(ge=0)] = 0
+    im_id: Annotated[int, Field(ge=0)] = 0
+    obj_ids: list[Annotated[int, Field(ge=0)]] | None = None
+
+
 class EstimateOptions(Given):
-    """The JSON form field `options` of POST /estimate."""
+    """The JSON form field `options` of POST /estimate. The deadline counts from when the image has arrived."""
 
     object_ids: Annotated[list[str], Field(min_length=1)]
     K: Annotated[list[Finite], Field(description="fx, fy, cx, cy, or nine numbers row by row; without it EXIF or a guess")] | None = None
     dist: Annotated[list[Finite], Field(description="OpenCV: k1, k2, p1, p2[, k3]")] | None = None
     depth_scale: Positive = 0.001
-    boxes: list[BoxPx] | None = None
+    boxes: Annotated[list[BoxPx], Field(max_length=50)] | None = None
     max_instances: Annotated[int, Field(ge=1, le=50)] = 1
     deadline_ms: Annotated[int, Field(ge=1)] | None = None
+    bop: BopNumbers = BopNumbers()
+
+    @model_validator(mode="after")
+    def one_number_each(self) -> EstimateOptions:
+        if len(set(self.object_ids)) < len(self.object_ids):
+            raise ValueError("each of object_ids is to be named once")
+        if self.bop.obj_ids is not None and len(self.bop.obj_ids) != len(self.object_ids):
+            raise ValueError("bop.obj_ids are to be as many as object_ids")
+        return self
 
 
 def parse_options(model: type[Options], text: str) -> Options:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from reconstruction.errors import InputError
 from service.access import Caller, Who
+from service.bop_rows import MEDIA_TYPE, bop_rows, wants_rows
 from service.context import Context, Ctx
 from service.document import options_field
+from service.errors import TooSlow
 from service.options import EstimateOptions, parse_options
 from service.photos import keep_image
-from service.problems import DeadlinePassed, NotReady, NoWorker
-from service.schemas import Estimate
+from service.problems import ClientGone, DeadlinePassed, NotReady, NoWorker
+from service.schemas import Estimate, Problem
 from service.uploads import Form, incoming, receive
 from workers.failures import error_from_json
 from workers.queue import ESTIMATE
@@ -32,30 +38,84 @@ FORM: dict[str, Any] = {
         "options": options_field(EstimateOptions),
     },
 }
+_later = {"model": Problem, "headers": {"Retry-After": {"description": "seconds", "schema": {"type": "string"}}}}
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {MEDIA_TYPE: {"schema": {"type": "string", "description": "rows of a BOP results file, in millimetres"}}}},
+    429: {**_later, "description": "This caller has too many questions in flight"},
+    503: {**_later, "description": "The service is full, or no worker answers questions"},
+}
 
 
-@router.post("/estimate", openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM}}}})
-async def estimate(request: Request, context: Ctx, who: Who) -> Estimate:
-    """Where the objects are in the image: their poses in the camera, none where none was found."""
-    with context.estimates.enter(), incoming(context.settings) as folder:
-        form = await receive(request, folder, context.settings)
-        question, deadline_s = await run_in_threadpool(_question, context, who, form, folder)
-        future = asyncio.wrap_future(await run_in_threadpool(context.mailbox.ask, question, deadline_s))
-        try:
-            answer = await asyncio.wait_for(future, deadline_s)
-        except TimeoutError as error:
-            advice = "send it again: the first question about an object loads its model; or allow a later deadline_ms"
-            raise DeadlinePassed(f"no answer within {deadline_s:g} s", try_next=advice) from error
+@router.post(
+    "/estimate",
+    response_model=Estimate,
+    responses=RESPONSES,
+    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM}}}},
+)
+async def estimate(request: Request, context: Ctx, who: Who) -> Any:
+    """Where the objects are in the image: their poses in the camera, none where none was found.
+
+    `Accept: text/csv` asks for the rows of a BOP results file. Too many questions at once are refused before their images are read.
+    """
+    with context.estimates.enter(who.tenant):
+        await run_in_threadpool(_check_worker, context)
+        with incoming(context.settings) as folder:  # gone afterwards, and with it the question, where a worker has not begun with it
+            form = await _receive(request, folder, context)
+            arrived = time.time()
+            form.only(texts=("options",), files=("image", "depth"))
+            options = parse_options(EstimateOptions, form.texts.get("options") or "{}")
+            question = await run_in_threadpool(_question, context, who, options, form, folder)
+            deadline = arrived + min(options.deadline_ms or context.settings.default_deadline_ms, context.settings.max_deadline_ms) / 1000
+            asked = await run_in_threadpool(context.mailbox.ask, question, deadline)
+            answer = await _answer(request, asked, deadline - arrived, deadline)
     if "error" in answer:
         raise error_from_json(answer["error"])
-    return Estimate.model_validate(answer["answer"])
+    found = Estimate.model_validate(answer["answer"])
+    if wants_rows(request.headers.get("accept", "")):
+        return Response(bop_rows(found, options), media_type=MEDIA_TYPE)
+    return found
 
 
-def _question(context: Context, who: Caller, form: Form, folder: Path) -> tuple[dict[str, Any], float]:
+async def _receive(request: Request, folder: Path, context: Context) -> Form:
+    try:
+        async with asyncio.timeout(context.settings.max_estimate_upload_s):
+            return await receive(request, folder, context.settings)
+    except TimeoutError as error:
+        advice = "send a smaller image: half of its width and height is mostly enough"
+        raise TooSlow(f"the image did not arrive within {context.settings.max_estimate_upload_s:g} s", try_next=advice) from error
+
+
+async def _answer(request: Request, asked: Future[dict[str, Any]], deadline_s: float, deadline: float) -> dict[str, Any]:
+    """Waits for it as long as the client does, and not past the deadline (seconds since 1970)."""
+    answer, gone = asyncio.wrap_future(asked), asyncio.ensure_future(_disconnected(request))
+    either: set[asyncio.Future[Any]] = {answer, gone}
+    try:
+        await asyncio.wait(either, timeout=max(0.0, deadline - time.time()), return_when=asyncio.FIRST_COMPLETED)
+        if answer.done():
+            return answer.result()
+        if gone.done():
+            raise ClientGone("the client went away before its answer came", try_next="send it again")
+        advice = "send it again: the first question about an object loads its model; or allow a later deadline_ms"
+        raise DeadlinePassed(f"no answer within {deadline_s:g} s", try_next=advice)
+    finally:
+        answer.cancel()
+        gone.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    with suppress(ClientDisconnect):
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+
+def _check_worker(context: Context) -> None:
+    if ESTIMATE not in context.live_queues():
+        raise NoWorker("no estimate worker is running", try_next="wait for it to start, or look at /readyz and the worker's log")
+
+
+def _question(context: Context, who: Caller, options: EstimateOptions, form: Form, folder: Path) -> dict[str, Any]:
     """Everything that can be refused is refused here, before a worker is asked."""
     settings = context.settings
-    form.only(texts=("options",), files=("image", "depth"))
-    options = parse_options(EstimateOptions, form.texts.get("options") or "{}")
     if len(options.object_ids) > settings.max_objects_per_estimate:
         raise InputError(
             f"{len(options.object_ids)} objects in one question", try_next=f"ask for at most {settings.max_objects_per_estimate}"
@@ -68,11 +128,8 @@ def _question(context: Context, who: Caller, form: Form, folder: Path) -> tuple[
     images = form.named("image")
     if len(images) != 1 or len(form.named("depth")) > 1:
         raise InputError(f"{len(images)} images came", try_next="send one form field called image, and at most one called depth")
-    if ESTIMATE not in context.live_queues():
-        raise NoWorker("no estimate worker is running", try_next="wait for it to start, or look at /readyz and the worker's log")
     relative: dict[str, str] = {}
     for upload in (*images, *form.named("depth")):
         kept = keep_image(upload, folder, settings, stem=upload.field)
         relative[upload.field] = str(kept.relative_to(settings.data))
-    deadline_s = min(options.deadline_ms or settings.default_deadline_ms, settings.max_deadline_ms) / 1000
-    return {**options.model_dump(exclude={"deadline_ms"}), **relative}, deadline_s
+    return {**options.model_dump(exclude={"deadline_ms", "bop"}), **relative}

@@ -48,6 +48,21 @@ class Busy(PipelineError):
     retryable = True
 
 
+class TooManyRequests(PipelineError):
+    code = "too-many-requests"
+    retryable = True
+
+
+class ClientGone(PipelineError):
+    """Nobody reads the answer; it is in the log only."""
+
+    code = "client-gone"
+
+
+class NotAcceptable(PipelineError):
+    code = "not-acceptable"
+
+
 class DeadlinePassed(PipelineError):
     code = "deadline-passed"
     retryable = True
@@ -75,11 +90,14 @@ STATUS = {
     "decoder-missing": 503,
     "no-broker": 503,
     "busy": 503,
+    "too-many-requests": 429,
+    "client-gone": 499,
+    "not-acceptable": 406,
     "deadline-passed": 504,
 }
 """By the code of a PipelineError; any other code is the server's fault."""
 
-HEADERS = {503: {"Retry-After": "5"}, 401: {"WWW-Authenticate": "Bearer"}}
+HEADERS = {429: {"Retry-After": "1"}, 503: {"Retry-After": "5"}, 401: {"WWW-Authenticate": "Bearer"}}
 
 
 def problem(status: int, code: str, detail: str, **members: Any) -> JSONResponse:

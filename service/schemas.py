@@ -140,8 +140,19 @@ class Scale(BaseModel):
     rel_std: float | None
 
 
+class MaskRle(BaseModel):
+    """A mask in COCO's compressed run-length encoding. `size`: height, width."""
+
+    size: Annotated[list[int], Field(min_length=2, max_length=2)]
+    counts: str
+
+
 class Pose(BaseModel):
-    """cam_from_obj, OpenCV camera. R row by row."""
+    """cam_from_obj, OpenCV camera. R row by row.
+
+    Box and mask are those of the whole object in this pose, whatever stands in front of it, in pixels of the upright image as sent.
+    symmetry: of the object; where it has one, this is one of several poses that look the same.
+    """
 
     object_id: str
     score: float
@@ -149,11 +160,18 @@ class Pose(BaseModel):
     t: Annotated[list[float], Field(min_length=3, max_length=3)]
     quat_xyzw: Annotated[list[float], Field(min_length=4, max_length=4)]
     bbox_xywh: Annotated[list[float], Field(min_length=4, max_length=4)]
+    mask_rle: MaskRle
+    symmetry: Literal["none", "discrete", "continuous"]
 
 
 class Estimate(BaseModel):
     """An empty list of poses: not found. Where K is not given, its focal length is from EXIF, and scores are a tenth lower, or guessed,
-    and scores are half of what they would be."""
+    and scores are half of what they would be.
+
+    units are "object" and scale is null where the size of an object that was asked for is not known in metres; of several
+    objects, scale is the least certain. model_version: of each object asked for, in order. backend: the rasterizer that the
+    poses were found with; device: where the networks ran.
+    """
 
     frame: Literal["opencv"]
     units: Literal["m", "object"]
@@ -161,6 +179,8 @@ class Estimate(BaseModel):
     K: list[float]
     K_source: Literal["given", "exif", "guessed"]
     model_version: str
+    backend: str
+    device: str
     timing_ms: dict[str, float]
     poses: list[Pose]
 

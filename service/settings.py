@@ -32,7 +32,13 @@ class ServiceSettings(Settings):
 
     max_objects_per_estimate: int = 8
     max_estimates_waiting: int = 16
-    """More questions than this at once are refused with 503, before they pile up behind the worker."""
+    """More questions than this at once, in one process of the API, are refused with 503, before they pile up behind the worker."""
+
+    max_estimates_per_caller: int = 8
+    """More questions than this at once of one caller are refused with 429: the other places are for others."""
+
+    max_estimate_upload_s: float = 60.0
+    """An image that takes longer to arrive is refused with 408: it would keep its place from others."""
 
     require_keys: bool = False
     """False: nobody needs an API key until the first one is made."""

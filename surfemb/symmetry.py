@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -37,6 +37,11 @@ class Symmetry:
 
     discrete: tuple[RigidTransform, ...] = ()
     continuous: tuple[Axis, ...] = ()
+
+    @property
+    def kind(self) -> Literal["none", "discrete", "continuous"]:
+        """An axis says more than single turns."""
+        return "continuous" if self.continuous else "discrete" if self.discrete else "none"
 
     def transforms(self, finest_step: float = FINEST_STEP) -> list[RigidTransform]:
         """All obj_from_obj, the identity first; axes in steps by which no point moves further than `finest_step` diameters."""

@@ -3,93 +3,138 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
+from pycocotools import mask as coco
 
 from reconstruction.errors import PipelineError
+from reconstruction.scene.images import box_of_mask
 from reconstruction.workspace import Workspace
 from workers.failures import error_to_json
-from workers.frames import load_frame
+from workers.frames import Frame, load_frame
 from workers.pipeline import load
+from workers.queue import is_awaited
 from workers.settings import Settings
+
+MEMORY_OVER_FILES = 2  # an estimator's growth of the process over the size of its files: 1.8 measured, six of the default size
+_log = logging.getLogger("snap6d")
+
+
+class NobodyWaits(PipelineError):
+    """The deadline has passed or the client is gone: the answer would be thrown away."""
+
+    code = "deadline-passed"
+    retryable = True
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """version: of the networks. mib: about what it takes of the memory."""
+
+    estimator: Any
+    version: str
+    mib: float
 
 
 class Estimators:
-    """The last few objects' estimators, one loaded at most once for each version of its model."""
+    """The last few objects' estimators, at most so many and about so many MiB, each version of a model loaded once."""
 
-    def __init__(self, target: str, kept: int) -> None:
-        self._target, self._kept = target, kept
-        self._loaded: OrderedDict[tuple[Path, str], Any] = OrderedDict()
+    def __init__(self, target: str, kept: int, kept_mib: float) -> None:
+        self._target, self._kept, self._kept_mib = target, kept, kept_mib
+        self._loaded: OrderedDict[tuple[Path, str, str], Loaded] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, object_dir: Path) -> tuple[Any, str]:
-        """The estimator and its model's version. Raises what loading raises."""
-        version = Workspace(object_dir).digest("correspondence")[:12]
-        key = (object_dir, version)
+    def get(self, object_dir: Path) -> Loaded:
+        """Raises what loading raises. The one asked for is kept, however large it is."""
+        workspace = Workspace(object_dir)
+        key = (object_dir, workspace.digest("correspondence")[:12], workspace.digest("validation"))
         with self._lock:
             if key not in self._loaded:
-                self._loaded[key] = load(self._target).load(object_dir)
+                for old in [old for old in self._loaded if old[0] == object_dir]:
+                    del self._loaded[old]  # of an object that was trained again
+                self._make_room(model_mib(workspace))
+                self._loaded[key] = Loaded(load(self._target).load(object_dir), key[1], model_mib(workspace))
             self._loaded.move_to_end(key)
-            while len(self._loaded) > self._kept:
-                self._loaded.popitem(last=False)
-            return self._loaded[key], version
+            return self._loaded[key]
+
+    def _make_room(self, mib: float) -> None:
+        """Before loading, so that the two are never in memory together."""
+        while self._loaded and (len(self._loaded) >= self._kept or sum(one.mib for one in self._loaded.values()) + mib > self._kept_mib):
+            self._loaded.popitem(last=False)
 
 
-def answer(estimators: Estimators, settings: Settings, question: dict[str, Any]) -> dict[str, Any]:
+def model_mib(workspace: Workspace) -> float:
+    """About what an object's estimator takes of the memory, told by its files."""
+    files = [path for path in (workspace.weights, workspace.mesh) if path.is_file()]
+    return MEMORY_OVER_FILES * sum(path.stat().st_size for path in files) / 2**20
+
+
+def answer(estimators: Estimators, settings: Settings, question: dict[str, Any], deadline: float) -> dict[str, Any]:
     """{"answer": ...} or {"error": ...}: a bad question is answered, not raised, so that it harms no neighbour."""
     try:
-        return {"answer": estimate(estimators, settings, question)}
+        return {"answer": estimate(estimators, settings, question, deadline)}
     except PipelineError as error:
         return {"error": error_to_json(error)}
+    except Exception as error:
+        _log.exception("estimate")
+        what = f"the estimate stopped with {type(error).__name__}: {error}"
+        return {"error": {"code": "internal-error", "what": what, "try_next": "see the worker's log"}}
 
 
-def estimate(estimators: Estimators, settings: Settings, question: dict[str, Any]) -> dict[str, Any]:
-    """`question`: image and depth as paths below the data folder, object_ids, K, dist, boxes, max_instances, depth_scale."""
+def estimate(estimators: Estimators, settings: Settings, question: dict[str, Any], deadline: float) -> dict[str, Any]:
+    """`question`: image and depth as paths below the data folder, object_ids, K, dist, boxes, max_instances, depth_scale.
+
+    deadline: seconds since 1970. Raises NobodyWaits.
+    """
     started = time.perf_counter()
-    depth = question.get("depth")
-    frame = load_frame(
-        settings.data / question["image"],
-        question.get("K"),
-        question.get("dist") or (),
-        question.get("boxes"),
-        settings.data / depth if depth else None,
-        question.get("depth_scale") or 0.001,
-    )
-    timing = {"read": _ms(started)}
-    poses, versions, scales = [], {}, []
+    frame = _read(settings.data, question)
+    timing: defaultdict[str, float] = defaultdict(float, read=_ms(started))
+    poses, used, scales = [], [], []
     for object_id in question["object_ids"]:
         object_dir = settings.objects / object_id
         loading = time.perf_counter()
-        estimator, versions[object_id] = estimators.get(object_dir)
-        timing["load"] = timing.get("load", 0.0) + _ms(loading)
-        found = estimator.estimate(frame.image, frame.camera, frame.boxes, frame.depth, question.get("max_instances") or 1)
-        poses += [pose_to_json(object_id, frame.trusted(pose)) for pose in found.poses]
+        used.append(estimators.get(object_dir))
+        timing["load"] += _ms(loading)
         scales.append(scale_to_json(Workspace(object_dir)))
-        for name, value in found.timing_ms.items():
-            timing[name] = timing.get(name, 0.0) + value
+        for boxes in [None] if frame.boxes is None else [[box] for box in frame.boxes]:  # one by one: many take longer than a deadline
+            if not is_awaited(settings.data, question, deadline):
+                raise NobodyWaits("the deadline has passed", try_next="allow a later deadline_ms, or ask for less at once")
+            found = used[-1].estimator.estimate(frame.image, frame.camera, boxes, frame.depth, question.get("max_instances") or 1)
+            poses += [pose_to_json(object_id, frame, frame.trusted(pose), used[-1].estimator.symmetry.kind) for pose in found.poses]
+            for name, value in found.timing_ms.items():
+                timing[name] += value
     timing["total"] = _ms(started)
-    metric = all(scale is not None for scale in scales)
+    known = [scale for scale in scales if scale is not None]
+    metric = len(known) == len(scales)
     return {
         "frame": "opencv",
         "units": "m" if metric else "object",
-        "scale": scales[0] if metric and len(scales) == 1 else None,
+        "scale": max(known, key=_uncertainty) if metric else None,
         "K": frame.camera.matrix.ravel().tolist(),
         "K_source": frame.camera_source,
-        "model_version": ",".join(versions.values()),
+        "model_version": ",".join(one.version for one in used),
+        "backend": used[0].estimator.config.rasterizer,
+        "device": used[0].estimator.device,
         "timing_ms": {name: round(value, 1) for name, value in timing.items()},
         "poses": sorted(poses, key=lambda pose: -pose["score"]),
     }
 
 
-def pose_to_json(object_id: str, pose: Any) -> dict[str, Any]:
-    """A PoseEstimate as the service says it: R row-major, quaternion xyzw, box as x, y, width, height."""
-    x0, y0, x1, y1 = (float(v) for v in pose.box)
+def pose_to_json(object_id: str, frame: Frame, pose: Any, symmetry: str) -> dict[str, Any]:
+    """A PoseEstimate as the service says it: R row-major, quaternion xyzw, box as x, y, width, height.
+
+    Box and mask are in the pixels of the image as it was sent.
+    """
+    mask = frame.as_sent(pose.mask)
+    x0, y0, x1, y1 = (float(v) for v in box_of_mask(mask) or pose.box)
     return {
         "object_id": object_id,
         "score": float(pose.score),
@@ -97,13 +142,37 @@ def pose_to_json(object_id: str, pose: Any) -> dict[str, Any]:
         "t": _numbers(pose.cam_from_obj.translation),
         "quat_xyzw": _numbers(pose.cam_from_obj.quaternion_xyzw),
         "bbox_xywh": [x0, y0, x1 - x0, y1 - y0],
+        "mask_rle": mask_to_json(mask),
+        "symmetry": symmetry,
     }
+
+
+def mask_to_json(mask: ndarray) -> dict[str, Any]:
+    """(h, w) booleans in COCO's compressed run-length encoding."""
+    rle = coco.encode(np.asfortranarray(mask, np.uint8))
+    return {"size": [int(v) for v in rle["size"]], "counts": rle["counts"].decode("ascii")}
 
 
 def scale_to_json(workspace: Workspace) -> dict[str, Any] | None:
     """Where the metres come from; None where the object's size is not known in metres."""
     scale = json.loads(workspace.scale.read_text())
     return None if scale["units"] != "m" else {"source": scale["source"], "rel_std": scale["rel_std"]}
+
+
+def _read(data: Path, question: dict[str, Any]) -> Frame:
+    depth = question.get("depth")
+    return load_frame(
+        data / question["image"],
+        question.get("K"),
+        question.get("dist") or (),
+        question.get("boxes"),
+        data / depth if depth else None,
+        question.get("depth_scale") or 0.001,
+    )
+
+
+def _uncertainty(scale: dict[str, Any]) -> float:
+    return float("inf") if scale["rel_std"] is None else float(scale["rel_std"])
 
 
 def _numbers(values: ndarray) -> list[float]:

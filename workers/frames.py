@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
 from reconstruction.capture import Box
 from reconstruction.errors import ImageError, InputError
 from reconstruction.scene import Camera, Lens
-from reconstruction.scene.images import exif_focal_px, read_depth, read_photo
+from reconstruction.scene.images import box_of_mask, exif_focal_px, read_depth, read_photo
 
 TRUST = {"given": 1.0, "exif": 0.9, "guessed": 0.5}
 """What a score is multiplied by: a focal length that is 3 % off puts an object five diameters away at a wrong distance by 0.15."""
+PINHOLE = Lens()
 GUESSED_FOCAL = 0.75  # of the longer side: a phone's main camera, about 27 mm on 35 mm film
 
 
@@ -30,6 +31,25 @@ class Frame:
     camera_source: Literal["given", "exif", "guessed"]
     boxes: list[Box] | None = None
     depth: Float[ndarray, "h w"] | None = None
+    lens: Lens = PINHOLE
+
+    def as_sent(self, mask: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
+        """A mask of this frame in the pixels of the image that was sent, lens and all. What the frame has not is not in it."""
+        box = box_of_mask(mask)
+        if self.lens.is_pinhole or box is None:
+            return mask
+        rows, columns = np.nonzero(mask)
+        bent = self.lens.distort_pixels(np.stack([columns, rows], -1).astype(float), self.camera)
+        x0, y0 = np.maximum(np.floor(bent.min(0)), 0).astype(int)
+        x1, y1 = np.minimum(np.ceil(bent.max(0)) + 1, mask.shape[::-1]).astype(int)
+        window = np.stack(np.meshgrid(np.arange(x0, x1), np.arange(y0, y1)), -1)  # (h, w, 2) pixels as sent
+        straight = np.rint(self.lens.undistort_pixels(window.reshape(-1, 2), self.camera)).astype(int)
+        inside = self.camera.contains(straight.astype(float))
+        sent = np.zeros_like(mask)
+        seen = np.zeros(len(straight), bool)
+        seen[inside] = mask[straight[inside, 1], straight[inside, 0]]
+        sent[y0:y1, x0:x1] = seen.reshape(window.shape[:2])
+        return sent
 
     def trusted(self, pose: Any) -> Any:
         """A pose (a dataclass with a score) estimated in this frame, less sure where the camera is not sure."""
@@ -66,7 +86,7 @@ def load_frame(
             )
         depth = lens.undistort(depth, camera, nearest=True)
     straight = None if boxes is None else [_undistorted_box(_checked(box, width, height), lens, camera) for box in boxes]
-    return Frame(lens.undistort(image, camera), camera, source, straight, depth)
+    return Frame(lens.undistort(image, camera), camera, source, straight, depth, lens)
 
 
 def _camera(path: Path, intrinsics: Sequence[float] | None, width: int, height: int) -> tuple[Camera, Literal["given", "exif", "guessed"]]:

@@ -13,6 +13,9 @@ from workers.attempts import warnings_of
 from workers.failures import Conflict, NotFound
 from workers.tables import ENDED, IMAGES, JOBS, OBJECTS, USAGE, Database, new_id
 
+DEFAULT_TENANT = "default"
+"""Whose everything is, as long as there are no API keys."""
+
 
 @dataclass(frozen=True)
 class ImageRow:

@@ -77,15 +77,18 @@ class Mailbox:
         self._listener = _Listener(app.connection_for_read(), self._deliver)
         threading.Thread(target=self._listener.run, name="mailbox", daemon=True).start()
 
-    def ask(self, question: dict[str, Any], deadline_s: float) -> Future[dict[str, Any]]:
-        """Sends the question; the future holds the answer as sent by the worker. Forget it with `drop` when it is too late."""
+    def ask(self, question: dict[str, Any], deadline: float) -> Future[dict[str, Any]]:
+        """Sends the question; the future holds the answer as sent by the worker. Cancel it when nobody waits for it any more.
+
+        deadline: seconds since 1970; a worker that comes to the question later, or finds its image gone, skips it. Raises NoBroker.
+        """
         key = uuid.uuid4().hex
         future: Future[dict[str, Any]] = Future()
         self._waiting[key] = future
         future.add_done_callback(lambda _: self._waiting.pop(key, None))
-        envelope = {"question": question, "reply_to": self._listener.queue.name, "key": key, "deadline": time.time() + deadline_s}
+        envelope = {"question": question, "reply_to": self._listener.queue.name, "key": key, "deadline": deadline}
         try:
-            send(self._app, ESTIMATE_TASK, ESTIMATE, envelope, expires_s=deadline_s)
+            send(self._app, ESTIMATE_TASK, ESTIMATE, envelope, expires_s=max(0.0, deadline - time.time()))
         except NoBroker:
             future.cancel()
             raise
@@ -98,6 +101,11 @@ class Mailbox:
         future = self._waiting.get(key)
         if future is not None and future.set_running_or_notify_cancel():
             future.set_result(answer)
+
+
+def is_awaited(data: Path, question: dict[str, Any], deadline: float) -> bool:
+    """Whether someone still waits for the answer: who asked removes the image when he goes."""
+    return time.time() < deadline and (data / question["image"]).exists()
 
 
 def reply(app: Celery, envelope: dict[str, Any], answer: dict[str, Any]) -> None:

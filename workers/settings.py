@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     webhook_retry_s: tuple[float, ...] = (5, 300, 1800, 7200, 18000, 36000)
     """Waits between the attempts at a delivery; after the last one it is given up."""
 
+    estimators_mib: int = 1024
+    """About how much memory these may take together, besides the 400 MiB or so of the worker itself."""
+
     @property
     def database(self) -> str:
         return self.database_url or f"sqlite:///{self.data.resolve() / 'snap6d.sqlite'}"

@@ -21,8 +21,8 @@ from reconstruction.errors import PipelineError, StorageError
 from workers import queue
 from workers.beats import Beats
 from workers.claims import Claim, ClaimStore, LeaseLost
-from workers.estimating import Estimators, answer
-from workers.failures import Canceled, StageDefect
+from workers.estimate_process import EstimateCrashed, EstimateProcess
+from workers.failures import Canceled, StageDefect, error_to_json
 from workers.pipeline import Pipeline, StageEvent, load
 from workers.runner import run_pipeline
 from workers.settings import Settings
@@ -43,11 +43,11 @@ class Worker:
         self._database = database = Database(settings.database)
         self._claims = ClaimStore(database, settings.pipeline, settings.lease_s, settings.max_attempts)
         self._beats = Beats(database)
-        self._estimators = Estimators(pipeline.estimator, settings.estimators_kept)
+        self._estimates = EstimateProcess(settings, pipeline.estimator)
         self._stopping, self._busy = threading.Event(), threading.Event()
         self._app = queue.celery_app(settings.broker_url)
         if queue_name == queue.ESTIMATE:
-            load(pipeline.estimator)  # imports torch now, so that the first question need not wait for it
+            self._estimates.start()
             self._app.task(name=queue.ESTIMATE_TASK)(self.estimate)
         else:
             self._app.task(name=queue.ONBOARD_TASK)(self.onboard)
@@ -61,7 +61,10 @@ class Worker:
             threading.Thread(target=courier.run, args=(self._stopping,), name="courier", daemon=True).start()
         quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=WARNING"]
         names = [f"--queues={self._queue_name}", f"--hostname={self._name}"]
-        self._app.worker_main(["worker", "--pool=threads", "--concurrency=1", *names, *quiet])
+        try:
+            self._app.worker_main(["worker", "--pool=threads", "--concurrency=1", *names, *quiet])
+        finally:
+            self._estimates.stop()
 
     def onboard(self, job_id: str) -> None:
         """Claims the job and runs what is left of its pipeline. Does nothing where someone else has it."""
@@ -78,15 +81,15 @@ class Worker:
 
     def estimate(self, envelope: dict[str, Any]) -> None:
         """Answers one question, unless nobody waits for the answer any more."""
-        if time.time() > envelope["deadline"]:
+        if not queue.is_awaited(self._settings.data, envelope["question"], envelope["deadline"]):
             return
         try:
-            document = answer(self._estimators, self._settings, envelope["question"])
-        except Exception as error:
+            document = self._estimates.ask(envelope["question"], envelope["deadline"])
+        except EstimateCrashed as error:
             _log.exception("estimate")
-            what = f"the estimate stopped with {type(error).__name__}: {error}"
-            document = {"error": {"code": "internal-error", "what": what, "try_next": "see the worker's log"}}
+            document = {"error": error_to_json(error)}
         queue.reply(self._app, envelope, document)
+        self._estimates.start()  # after a crash: now, rather than when the next question comes
 
     def _work_on(self, claim: Claim) -> None:
         """Ends with the job succeeded, failed, canceled, or given back: this worker is leaving, or the disk is full."""

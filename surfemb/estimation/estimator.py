@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 
@@ -79,6 +80,11 @@ class PoseEstimator:
         self.symmetry = symmetry
         self.surface = sample_surface(mesh, model, config.surface_points, config.seed)
         self.rasterizer = make_rasterizer(mesh, config.rasterizer)
+
+    @property
+    def device(self) -> str:
+        """Where the networks run."""
+        return str(next(self.model.parameters()).device) if isinstance(self.model, torch.nn.Module) else "cpu"
 
     @classmethod
     def load(cls, object_dir: Path, config: EstimatorConfig = EstimatorConfig(), calibrated: bool = True) -> PoseEstimator:

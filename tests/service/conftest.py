@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,9 @@ STAND_INS = {
     "SNAP6D_MAX_UPLOAD_BYTES": "1000000",
     "SNAP6D_MAX_PHOTOS": "12",
     "SNAP6D_MAX_PIXELS": "1000000",
-    "SNAP6D_MAX_ESTIMATES_WAITING": "4",
+    "SNAP6D_MAX_ESTIMATES_WAITING": "5",
+    "SNAP6D_MAX_ESTIMATES_PER_CALLER": "4",
+    "SNAP6D_MAX_ESTIMATE_UPLOAD_S": "3",
 }
 
 
@@ -79,6 +81,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = start_server(tmp_path_factory.mktemp("served"))
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def ready(server: Server) -> Callable[[str], str]:
+    """Gives the id of a ready object with a name that stand-ins know; the same one for the same name."""
+    known: dict[str, str] = {}
+
+    def make(name: str) -> str:
+        if name not in known:
+            known[name], job_id = server.onboard(name)
+            assert server.wait(job_id)["status"] == "succeeded"
+        return known[name]
+
+    return make
 
 
 @pytest.fixture(scope="session")

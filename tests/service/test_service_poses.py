@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import concurrent.futures
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from conftest import Server
+from pycocotools import mask as coco
 from uploads_made import options, photo
 
+from surfemb.bop.results import read_results
 
-def ask(server: Server, image: bytes | None = None, **values: Any) -> httpx.Response:
-    return server.client.post("/estimate", files={"image": ("x.jpg", image or photo(1))}, data=options(**values))
+
+def ask(server: Server, image: bytes | None = None, headers: dict[str, str] | None = None, **values: Any) -> httpx.Response:
+    return server.client.post("/estimate", files={"image": ("x.jpg", image or photo(1))}, data=options(**values), headers=headers)
 
 
 def test_a_pose_is_answered(server: Server, ready_object: str) -> None:
@@ -40,11 +45,71 @@ def test_the_focal_length_comes_from_exif_or_a_guess(server: Server, ready_objec
     assert guessed["poses"][0]["score"] == pytest.approx(0.5 * 0.9)
 
 
-def test_not_found_is_an_empty_list(server: Server) -> None:
-    object_id, job_id = server.onboard("hidden")
-    server.wait(job_id)
-    answer = ask(server, object_ids=[object_id], K=[60, 60, 32, 24])
+def test_not_found_is_an_empty_list(server: Server, ready: Callable[[str], str]) -> None:
+    answer = ask(server, object_ids=[ready("hidden")], K=[60, 60, 32, 24])
     assert (answer.status_code, answer.json()["poses"]) == (200, [])
+    assert ask(server, object_ids=[ready("object")], boxes=[]).json()["poses"] == []
+
+
+def test_the_outline_is_decoded_by_what_others_use(server: Server, ready_object: str) -> None:
+    (pose,) = ask(server, object_ids=[ready_object], K=[60, 60, 32, 24], boxes=[[5, 6, 40, 30]]).json()["poses"]
+    assert pose["mask_rle"]["size"] == [48, 64]
+    outline = np.zeros((48, 64), bool)
+    outline[6:31, 5:41] = True
+    assert np.array_equal(coco.decode(pose["mask_rle"]), outline)
+
+
+def test_outline_and_box_are_those_in_the_image_that_was_sent(server: Server, ready_object: str) -> None:
+    plain, bent = (
+        ask(server, object_ids=[ready_object], K=[60, 60, 32, 24], boxes=[[5, 6, 40, 30]], dist=dist).json()["poses"][0]
+        for dist in ([0, 0, 0, 0], [0.3, 0.0, 0.0, 0.0])
+    )
+    masks = [coco.decode(pose["mask_rle"]).astype(bool) for pose in (plain, bent)]
+    assert bent["bbox_xywh"] == pytest.approx([5, 6, 35, 24], abs=1.5), "the box that was asked about, not where a straight lens shows it"
+    assert (masks[0] & masks[1]).sum() / (masks[0] | masks[1]).sum() > 0.9
+
+
+@pytest.mark.parametrize(("name", "kind"), [("object", "none"), ("box", "discrete"), ("bottle", "continuous")])
+def test_an_answer_says_of_symmetries_and_of_what_ran(server: Server, ready: Callable[[str], str], name: str, kind: str) -> None:
+    document = ask(server, object_ids=[ready(name)], K=[60, 60, 32, 24]).json()
+    assert document["poses"][0]["symmetry"] == kind
+    assert (document["backend"], document["device"]) == ("stand-in", "cpu")
+
+
+def test_two_objects_and_two_boxes_in_one_question(server: Server, ready: Callable[[str], str]) -> None:
+    both = [ready("object"), ready("box")]
+    document = ask(server, object_ids=both, K=[60, 60, 32, 24], boxes=[[5, 6, 40, 30], [20, 6, 50, 30]]).json()
+    assert sorted((p["object_id"], p["bbox_xywh"][0]) for p in document["poses"]) == sorted((o, x) for o in both for x in (5.0, 20.0))
+    assert document["scale"] == {"source": "board", "rel_std": 0.004}
+
+
+def test_unknown_scale_is_said_and_has_no_millimetres(server: Server, ready: Callable[[str], str]) -> None:
+    asked = {"object_ids": [ready("unscaled"), ready("object")], "K": [60, 60, 32, 24]}
+    document = ask(server, **asked).json()
+    assert (document["units"], document["scale"]) == ("object", None)
+    answer = ask(server, headers={"Accept": "text/csv"}, **asked)
+    assert (answer.status_code, answer.json()["type"]) == (406, "/problems/not-acceptable")
+
+
+@pytest.mark.parametrize("accept", ["text/csv", "application/json;q=0.5, text/csv"])
+def test_bop_rows_are_read_back(server: Server, ready: Callable[[str], str], tmp_path: Path, accept: str) -> None:
+    asked = {"object_ids": [ready("object"), ready("box")], "K": [60, 60, 32, 24], "boxes": [[5, 6, 40, 30]]}
+    rows = tmp_path / "rows.csv"
+    answer = ask(server, headers={"Accept": accept}, bop={"scene_id": 48, "im_id": 7, "obj_ids": [12, 5]}, **asked)
+    assert answer.headers["content-type"].startswith("text/csv")
+    rows.write_text(answer.text)
+    found = read_results(rows)
+    assert [(row.scene_id, row.image_id, row.obj_id, row.score) for row in found] == [(48, 7, 12, 0.9), (48, 7, 5, 0.9)]
+    assert found[0].cam_from_obj.translation == pytest.approx([0.1, 0.2, 0.5])
+    assert found[0].cam_from_obj.rotation.ravel() == pytest.approx([0, -1, 0, 1, 0, 0, 0, 0, 1], abs=1e-9)
+    assert found[0].seconds > 0
+    rows.write_text(ask(server, headers={"Accept": accept}, **asked).text)
+    assert [(row.scene_id, row.image_id, row.obj_id) for row in read_results(rows)] == [(0, 0, 1), (0, 0, 2)]
+
+
+@pytest.mark.parametrize("accept", ["*/*", "text/csv;q=0.1, application/json", "text/html", "text/csv;q=x"])
+def test_json_is_the_default(server: Server, ready_object: str, accept: str) -> None:
+    assert ask(server, headers={"Accept": accept}, object_ids=[ready_object]).json()["frame"] == "opencv"
 
 
 @pytest.mark.parametrize(
@@ -60,6 +125,9 @@ def test_not_found_is_an_empty_list(server: Server) -> None:
         ({"object_ids": ["{ready}"], "boxes": [[30, 5, 10, 20]]}, 422, "bad-input"),
         ({"object_ids": ["{ready}"], "unknown": 1}, 422, "bad-input"),
         ({"object_ids": ["{ready}"], "max_instances": 0}, 422, "bad-input"),
+        ({"object_ids": ["{ready}"], "boxes": [[5, 6, 40, 30]] * 51}, 422, "bad-input"),
+        ({"object_ids": ["{ready}", "{ready}"]}, 422, "bad-input"),
+        ({"object_ids": ["{ready}"], "bop": {"obj_ids": [1, 2]}}, 422, "bad-input"),
     ],
 )
 def test_a_wrong_question_is_refused(server: Server, ready_object: str, values: dict[str, Any], status: int, kind: str) -> None:
@@ -82,26 +150,3 @@ def test_an_object_in_the_making_is_not_ready(server: Server) -> None:
     assert job_id in answer.json()["detail"]
     server.client.post(f"/jobs/{job_id}/cancel")
     server.wait(job_id)
-
-
-def test_a_deadline_is_kept_and_a_defect_harms_no_neighbour(server: Server, ready_object: str) -> None:
-    late, job_id = server.onboard("late")
-    server.wait(job_id)
-    broken, job_id = server.onboard("defect-later")
-    server.wait(job_id)
-    answer = ask(server, object_ids=[late], deadline_ms=300)
-    assert (answer.status_code, answer.json()["type"]) == (504, "/problems/deadline-passed")
-    assert ask(server, object_ids=[broken]).status_code == 500
-    assert ask(server, object_ids=[ready_object], K=[60, 60, 32, 24]).status_code == 200
-
-
-def test_a_crowd_is_refused_early(server: Server) -> None:
-    late, job_id = server.onboard("late")
-    server.wait(job_id)
-    with concurrent.futures.ThreadPoolExecutor(12) as pool:
-        answers = list(pool.map(lambda _: ask(server, object_ids=[late], K=[60, 60, 32, 24], deadline_ms=1000), range(12)))
-    assert {answer.status_code for answer in answers} <= {200, 503, 504}
-    refused = [answer for answer in answers if answer.status_code == 503]
-    assert refused
-    assert refused[0].json()["type"] == "/problems/busy"
-    assert refused[0].headers["retry-after"]

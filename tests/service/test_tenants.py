@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
+from bare_client import send_head, status, until
 from conftest import ROOT, Server, start_server
 from uploads_made import options, photo
 
@@ -26,7 +28,7 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     data = tmp_path_factory.mktemp("locked")
     (data / "ours").write_text(make_key(data, "ours"))
     (data / "theirs").write_text(make_key(data, "theirs"))
-    server = start_server(data, SNAP6D_QUOTA_OBJECTS="2", SNAP6D_QUOTA_BYTES="60000")
+    server = start_server(data, SNAP6D_QUOTA_OBJECTS="3", SNAP6D_QUOTA_BYTES="60000")
     server.client.headers["Authorization"] = f"Bearer {(data / 'ours').read_text()}"
     yield server
     server.stop()
@@ -37,6 +39,12 @@ def stranger(locked: Server) -> Iterator[httpx.Client]:
     key = (locked.data / "theirs").read_text()
     with httpx.Client(base_url=locked.client.base_url, headers={"Authorization": f"Bearer {key}"}, timeout=30) as client:
         yield client
+
+
+def _ready(server: Server) -> str:
+    object_id, job_id = server.onboard()
+    assert server.wait(job_id)["status"] == "succeeded"
+    return object_id
 
 
 def test_without_a_key_nothing_is_answered_but_health(locked: Server) -> None:
@@ -85,7 +93,7 @@ def test_one_tenants_key_of_idempotence_is_not_anothers(locked: Server, stranger
 
 
 def test_a_quota_is_each_tenants_own(locked: Server, stranger: httpx.Client) -> None:
-    made = [stranger.post("/v1/objects", json={}).json()["id"] for _ in range(2)]
+    made = [stranger.post("/v1/objects", json={}).json()["id"] for _ in range(3)]
     third = stranger.post("/v1/objects", json={})
     assert (third.status_code, third.json()["type"]) == (403, "/problems/quota-exceeded")
     large = photo(1, 200, 150)
@@ -96,6 +104,27 @@ def test_a_quota_is_each_tenants_own(locked: Server, stranger: httpx.Client) -> 
     for object_id in made:
         stranger.delete(f"/v1/objects/{object_id}")
     assert stranger.post("/v1/objects", json={}).status_code == 201
+
+
+def test_a_full_house_refuses_before_it_reads_and_a_gone_client_frees_its_place(locked: Server, stranger: httpx.Client) -> None:
+    ours, theirs = ((locked.data / name).read_text() for name in ("ours", "theirs"))
+    url, image, object_id = locked.client.base_url, {"image": ("x.jpg", bytes(5_000_000))}, _ready(locked)
+    inside = [send_head(url, theirs) for _ in range(4)]
+    assert [status(connection) for connection in inside] == [100] * 4
+    with closing(send_head(url, theirs)) as connection:
+        assert status(connection) == 429
+    too_many = stranger.post("/v1/estimate", files=image)
+    assert (too_many.status_code, too_many.json()["type"]) == (429, "/problems/too-many-requests")
+    assert int(too_many.headers["retry-after"]) > 0
+    inside.append(send_head(url, ours))
+    assert status(inside[-1]) == 100, "another caller still finds a place"
+    full = locked.client.post("/v1/estimate", files=image)
+    assert (full.status_code, full.json()["type"]) == (503, "/problems/busy")
+    assert int(full.headers["retry-after"]) > 0
+    for connection in inside:
+        connection.close()
+    question = {"files": {"image": ("x.jpg", photo(1))}, "data": options(object_ids=[object_id], K=[60, 60, 32, 24])}
+    until(lambda: locked.client.post("/v1/estimate", **question).status_code == 200, within_s=2.5)  # sooner than a slow upload is given up
 
 
 def test_a_revoked_key_opens_nothing(locked: Server) -> None:

@@ -1,8 +1,8 @@
 """A pipeline of stand-in stages for tests of the engine: the same machinery, seconds instead of minutes.
 
 `SNAP6D_PIPELINE=stand_in:PIPELINE` with this folder on PYTHONPATH. What a stage does beside its duty is read from the name
-of the object: `crash-once`, `crash-always`, `fail`, `slow`, `grandchild`,
-`writes-much` (5 MiB), `weak`: its first photo is blurred, the last of another place.
+of the object: `crash-once`, `crash-always`, `fail`, `slow`, `grandchild`, `unscaled`, `writes-much` (5 MiB), `weak`: its first photo is
+blurred, the last of another place.
 """
 
 from __future__ import annotations
@@ -93,7 +93,10 @@ def _weak_photos(context: StageContext) -> list[PhotoFacts]:
 
 
 def _scale(config: StandInConfig, context: StageContext) -> Quality:
-    (context.out / "scale.json").write_text(json.dumps({"source": "board", "units": "m", "rel_std": 0.004}))
+    known = {"source": "board", "units": "m", "rel_std": 0.004}
+    unknown = {"source": None, "units": "object", "rel_std": None}
+    name = Capture.load(context.workspace.capture).name
+    (context.out / "scale.json").write_text(json.dumps(unknown if name == "unscaled" else known))
     return _work(config, context)
 
 

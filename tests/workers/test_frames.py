@@ -71,3 +71,16 @@ def test_what_does_not_fit_the_image_is_said(image: Path, wrong: dict[str, objec
     with pytest.raises(InputError) as caught:
         load_frame(image, **wrong)  # type: ignore[arg-type]
     assert caught.value.try_next
+
+
+@pytest.mark.parametrize("distortion", [(), DISTORTION])
+def test_a_mask_comes_back_to_the_image_as_sent(image: Path, distortion: tuple[float, ...]) -> None:
+    frame = load_frame(image, K, distortion)
+    rows, columns = np.indices((480, 640))
+    sent = ((columns - 90) / 60) ** 2 + ((rows - 380) / 70) ** 2 < 1  # near a corner, where the lens bends most
+    straight = frame.lens.undistort(sent.astype(np.uint8), frame.camera, nearest=True).astype(bool)
+    back = frame.as_sent(straight)
+    assert (back & sent).sum() / (back | sent).sum() > 0.98
+    assert not frame.as_sent(np.zeros_like(sent)).any()
+    if distortion:
+        assert (straight & sent).sum() / (straight | sent).sum() < 0.8
