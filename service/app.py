@@ -12,11 +12,16 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 
 from reconstruction.errors import InputError
-from service import health, jobs, objects, poses, problems
+from service import events, health, job_logs, jobs, objects, poses, problems
 from service.context import Context, Turnstile
+from service.feed import Feed
+from service.metrics import Metrics
 from service.schemas import Problem
 from service.settings import ServiceSettings
+from service.tracing import Tracing
+from workers.events import EventStore
 from workers.jobs import JobStore
+from workers.logs import configure
 from workers.pipeline import Pipeline, load
 from workers.queue import Mailbox, celery_app
 from workers.tables import Database
@@ -26,7 +31,9 @@ DESCRIPTION = "Photos of an object in, metric 6-D poses out. Errors are applicat
 
 def from_environment() -> FastAPI:
     """For `uvicorn service.app:from_environment --factory`: settings from SNAP6D_*."""
-    return create_app(ServiceSettings())
+    settings = ServiceSettings()
+    configure(settings.log_format)
+    return create_app(settings)
 
 
 def create_app(settings: ServiceSettings) -> FastAPI:
@@ -42,11 +49,12 @@ def create_app(settings: ServiceSettings) -> FastAPI:
 
     app = FastAPI(title="Snap6D", version=version("snap6d"), description=DESCRIPTION, lifespan=lifespan)
     problems.install(app)
+    app.add_middleware(Tracing)
     a_problem: dict[int | str, dict[str, Any]] = {
         code: {"model": Problem, "description": "A problem (RFC 9457)"} for code in ("default", 422)
     }
     v1 = APIRouter(responses=a_problem)
-    for part in (objects, jobs, poses):
+    for part in (objects, jobs, events, job_logs, poses):
         v1.include_router(part.router)
     app.include_router(v1, prefix="/v1")
     app.include_router(v1, include_in_schema=False)
@@ -62,6 +70,10 @@ def _open(settings: ServiceSettings) -> Context:
         if leftover.stat().st_mtime < time.time() - 86400:
             shutil.rmtree(leftover, ignore_errors=True)
     pipeline: Pipeline = load(settings.pipeline)
-    store = JobStore(Database(settings.database), pipeline.names)
+    database = Database(settings.database)
+    store = JobStore(database, pipeline.names)
     broker = celery_app(settings.broker_url)
-    return Context(settings, pipeline, store, broker, Mailbox(broker), Turnstile(settings.max_estimates_waiting))
+    estimates = Turnstile(settings.max_estimates_waiting)
+    streams = Turnstile(settings.max_event_streams, refusal="listeners follow jobs already")
+    metrics = Metrics(database, settings.live_within_s)
+    return Context(settings, pipeline, store, broker, Mailbox(broker), estimates, streams, Feed(EventStore(database)), metrics)

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from PIL import Image
+
 from reconstruction.capture import Capture, DepthFrames, KnownLength
 from reconstruction.errors import InputError
 from reconstruction.formats import is_video
@@ -41,9 +43,10 @@ def accept(context: Context, form: Form, folder: Path) -> JobRow:
     _check_companions(kept, photos, options)
     _with_kept_names(options.capture(), photos, kept["video"]).save(Workspace(object_dir).capture)
     _sync(object_dir)
+    megapixels = _megapixels(kept["photos"])
     object_id = new_id("obj")
     object_dir.rename(context.settings.objects / object_id)
-    job = context.store.create(object_id, options.name, len(photos), options.profile)
+    job = context.store.create(object_id, options.name, len(photos), options.profile, megapixels=megapixels)
     wake(context.broker, job.id)
     return job
 
@@ -66,6 +69,14 @@ def _keep_images(form: Form, object_dir: Path, settings: ServiceSettings) -> dic
             if len(kept[upload.field]) > settings.max_photos:
                 raise TooLarge(f"more than {settings.max_photos} {upload.field}", try_next="send fewer; about 100 photos are plenty")
     return kept
+
+
+def _megapixels(photos: list[Path]) -> float | None:
+    """Of the first, which stands for all."""
+    if not photos:
+        return None
+    with Image.open(photos[0]) as image:
+        return image.width * image.height / 1e6
 
 
 def _images(upload: Upload, settings: ServiceSettings) -> Iterable[Upload]:

@@ -10,6 +10,8 @@ from typing import Annotated
 from celery import Celery
 from fastapi import Depends, Request
 
+from service.feed import Feed
+from service.metrics import Metrics
 from service.problems import Busy
 from service.settings import ServiceSettings
 from workers.jobs import JobStore
@@ -23,12 +25,13 @@ class Turnstile:
 
     places: int
     inside: int = 0
+    refusal: str = "images are waiting already"
 
     @contextmanager
     def enter(self) -> Iterator[None]:
         """Raises Busy where nobody more may enter."""
         if self.inside >= self.places:
-            raise Busy(f"{self.inside} images are waiting already", try_next="send it again in a few seconds")
+            raise Busy(f"{self.inside} {self.refusal}", try_next="send it again in a few seconds")
         self.inside += 1
         try:
             yield
@@ -44,10 +47,13 @@ class Context:
     broker: Celery
     mailbox: Mailbox
     estimates: Turnstile
+    streams: Turnstile
+    feed: Feed
+    metrics: Metrics
 
     def live_queues(self) -> set[str]:
         """Queues that a worker serves: one that has not missed five beats."""
-        return set(self.store.live_workers(max(10.0, 5 * self.settings.beat_s)).values())
+        return set(self.store.live_workers(self.settings.live_within_s).values())
 
 
 def _context(request: Request) -> Context:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
 
 from reconstruction.errors import InputError
 from service.context import Context, Ctx
+from service.metrics import Outcome
 from service.options import EstimateOptions, parse_options
 from service.photos import keep_image
 from service.problems import DeadlinePassed, NotReady, NoWorker
@@ -32,8 +34,16 @@ FORM: dict[str, Any] = {
 }
 
 
+async def _counted(context: Ctx) -> AsyncIterator[Outcome]:
+    with context.metrics.estimate() as outcome:
+        yield outcome
+
+
+Counted = Annotated[Outcome, Depends(_counted, scope="function")]
+
+
 @router.post("/estimate", openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM}}}})
-async def estimate(request: Request, context: Ctx) -> Estimate:
+async def estimate(request: Request, context: Ctx, outcome: Counted) -> Estimate:
     """Where the objects are in the image: their poses in the camera, none where none was found."""
     with context.estimates.enter(), incoming(context.settings) as folder:
         form = await receive(request, folder, context.settings)
@@ -46,6 +56,7 @@ async def estimate(request: Request, context: Ctx) -> Estimate:
             raise DeadlinePassed(f"no answer within {deadline_s:g} s", try_next=advice) from error
     if "error" in answer:
         raise error_from_json(answer["error"])
+    outcome.word = "found" if answer["answer"]["poses"] else "none"
     return Estimate.model_validate(answer["answer"])
 
 

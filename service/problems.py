@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from reconstruction.errors import ImageError, InputError, PipelineError
+from workers.logs import request_id
 
 _log = logging.getLogger("snap6d")
 
@@ -67,7 +68,9 @@ STATUS = {
 def problem(status: int, code: str, detail: str, **members: Any) -> JSONResponse:
     title = {"bad-image": "Bad image", "bad-input": "Bad input"}.get(code) or code.replace("-", " ").capitalize()
     document = {"type": f"/problems/{code}", "title": title, "status": status, "detail": detail, **members}
-    headers = {"Retry-After": "5"} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    headers = {"Retry-After": "5"} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    if asked := request_id():
+        document["request_id"] = headers["X-Request-ID"] = asked
     return JSONResponse(document, status, headers, media_type="application/problem+json")
 
 

@@ -13,8 +13,10 @@ from typing import Any
 from sqlalchemy import Connection, and_, case, delete, func, insert, or_, select, update
 
 from reconstruction.errors import PipelineError
+from workers.events import tell_stage, tell_status
 from workers.failures import StageCrashed, error_to_json
 from workers.jobs import HELD, set_object_state
+from workers.logs import bind
 from workers.pipeline import Recipe, StageEvent
 from workers.publish import finite
 from workers.tables import ATTEMPTS, JOBS, WORKERS, Database
@@ -63,6 +65,7 @@ class ClaimStore:
             times = {"lease_until": now + self._lease_s, "started_at": row.started_at or now, "updated_at": now}
             db.execute(update(JOBS).where(JOBS.c.id == job_id).values(**values, **times))
             _close_attempts(db, job_id, "abandoned")
+            tell_status(db, job_id)
         return Claim(job_id, row.object_id, Recipe(row.profile, row.overrides, self._pipeline), row.token + 1, row.round)
 
     def beat(self, claim: Claim) -> bool:
@@ -82,6 +85,8 @@ class ClaimStore:
             elif event.kind != "progress":
                 error = event.error and error_to_json(event.error)
                 _close_attempts(db, claim.job_id, event.kind, seconds=event.seconds, quality=finite(event.quality), error=error)
+            attempt = tell_stage(db, claim.job_id, claim.object_id, event)
+        bind(stage=event.stage, attempt=attempt)
 
     def finish(self, claim: Claim, status: str, error: PipelineError | None = None) -> None:
         """Ends the job as succeeded, failed or canceled; the object with it. Raises LeaseLost."""
@@ -92,6 +97,7 @@ class ClaimStore:
             self._update(db, claim, status=status, error=document, finished_at=now, updated_at=now, lease_until=0.0, **progress)
             _close_attempts(db, claim.job_id, "interrupted")
             set_object_state(db, claim.object_id, OBJECT_STATE[status])
+            tell_status(db, claim.job_id)
 
     def release(self, claim: Claim) -> None:
         """Gives the job back for another worker, at once and without counting an attempt. Raises LeaseLost."""
@@ -99,6 +105,7 @@ class ClaimStore:
             back = case((JOBS.c.status == "canceling", "canceling"), else_="queued")
             self._update(db, claim, status=back, lease_until=0.0, worker=None)
             _close_attempts(db, claim.job_id, "interrupted")
+            tell_status(db, claim.job_id)
 
     def worker_beat(self, worker: str, queue: str) -> None:
         with self._db.write() as db:

@@ -13,6 +13,8 @@ from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
 from reconstruction.capture_warnings import CaptureWarning, collect_warnings
 from reconstruction.errors import PipelineError
+from workers.events import tell_status
+from workers.forecast import Size, forecast_from, time_left
 from workers.tables import ATTEMPTS, JOBS, OBJECTS, WORKERS, Database
 
 ENDED = ("succeeded", "failed", "canceled")
@@ -68,6 +70,10 @@ class JobRow:
     created_at: float
     started_at: float | None
     finished_at: float | None
+    estimate: dict[str, Any] | None
+    """What it was expected to take when it was made."""
+    eta_s: float | None
+    """Seconds of work left, waiting in the queue not included; None where nothing can be said, or it is over."""
     warnings: list[CaptureWarning]
     """Of all its stages: what a better capture would change."""
 
@@ -80,14 +86,18 @@ class JobStore:
 
     # objects
 
-    def create(self, object_id: str, name: str, photos: int, profile: str, overrides: dict[str, Any] | None = None) -> JobRow:
-        """A new object and the job that onboards it, in one transaction."""
+    def create(
+        self, object_id: str, name: str, photos: int, profile: str, overrides: dict[str, Any] | None = None, megapixels: float | None = None
+    ) -> JobRow:
+        """A new object and the job that onboards it, in one transaction. `megapixels`: of a photo, for the forecast."""
         now = time.time()
         job_id = new_id("job")
         with self._db.write() as db:
             db.execute(insert(OBJECTS).values(id=object_id, name=name, state="onboarding", photos=photos, created_at=now, updated_at=now))
-            values = {"id": job_id, "object_id": object_id, "profile": profile, "overrides": overrides or {}}
+            estimate = forecast_from(db, self._stages, profile, Size(photos, megapixels))
+            values = {"id": job_id, "object_id": object_id, "profile": profile, "overrides": overrides or {}, "estimate": estimate}
             db.execute(insert(JOBS).values(**values, status="queued", created_at=now, updated_at=now))
+            tell_status(db, job_id)
         return self.job(job_id)
 
     def objects(self) -> list[ObjectRow]:
@@ -137,6 +147,7 @@ class JobStore:
                 set_object_state(db, job.object_id, "draft")
             elif not db.execute(update(JOBS).where(_where(job_id, *HELD)).values(status="canceling", updated_at=now)).rowcount:
                 raise Conflict(f"job {job_id} is over already ({job.status})", try_next="nothing is left to cancel")
+            tell_status(db, job_id)
         return self.job(job_id)
 
     def resume(self, job_id: str) -> JobRow:
@@ -154,6 +165,7 @@ class JobStore:
             if not db.execute(update(JOBS).where(_where(job_id, "failed", "canceled")).values(**values)).rowcount:
                 raise Conflict(f"job {job_id} is {job.status}", try_next="only a failed or canceled job can be resumed")
             set_object_state(db, job.object_id, "onboarding")
+            tell_status(db, job_id)
         return self.job(job_id)
 
     # workers
@@ -178,7 +190,8 @@ class JobStore:
             ahead = select(func.count()).where(JOBS.c.status == "queued", JOBS.c.created_at < row.created_at)
             position = db.execute(ahead).scalar_one()
         shared = {name: getattr(row, name) for name in JobRow.__dataclass_fields__ if name in JOBS.c}
-        return JobRow(**shared, stages=stages, queue_position=position, warnings=collect_warnings(stage.quality for stage in stages))
+        warnings = collect_warnings(stage.quality for stage in stages)
+        return JobRow(**shared, stages=stages, queue_position=position, eta_s=_eta_s(row, stages), warnings=warnings)
 
 
 def new_id(kind: str) -> str:
@@ -193,6 +206,13 @@ def _stage(name: str, attempts: Any) -> StageRow:
     last = mine[-1]
     status = last.status if last.status in ("running", "succeeded", "skipped", "failed") else "pending"
     return StageRow(name, status, len(mine), last.seconds, last.quality or {})
+
+
+def _eta_s(row: Any, stages: tuple[StageRow, ...]) -> float | None:
+    if row.finished_at is not None or row.estimate is None:
+        return None
+    finished = {stage.name: stage.seconds or 0.0 for stage in stages if stage.status in ("succeeded", "skipped")}
+    return time_left(row.estimate["stages"], finished, row.stage)
 
 
 def _objects_query() -> Any:

@@ -21,6 +21,7 @@ from workers import queue
 from workers.claims import Claim, ClaimStore, LeaseLost
 from workers.estimating import Estimators, answer
 from workers.failures import Canceled, StageDefect
+from workers.logs import FIELDS, bind, configure
 from workers.pipeline import Pipeline, StageEvent, load
 from workers.runner import run_pipeline
 from workers.settings import Settings
@@ -49,6 +50,8 @@ class Worker:
     def run(self) -> None:
         """Until a TERM: a running stage is stopped and its job given back, an estimate is finished."""
         signals.worker_shutting_down.connect(self._stop, weak=False)
+        signals.setup_logging.connect(lambda **_: None, weak=False)  # ours stands
+        signals.task_prerun.connect(_bind_request, weak=False)
         threading.Thread(target=self._beat, name="beat", daemon=True).start()
         quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=WARNING"]
         names = [f"--queues={self._queue_name}", f"--hostname={self._name}"]
@@ -60,6 +63,7 @@ class Worker:
         if claim is None:
             return
         self._busy.set()
+        bind(job=job_id)
         try:
             self._work_on(claim)
         except LeaseLost as error:
@@ -73,6 +77,7 @@ class Worker:
             return
         try:
             document = answer(self._estimators, self._settings, envelope["question"])
+            _log.info("estimate answered")
         except Exception as error:
             _log.exception("estimate")
             what = f"the estimate stopped with {type(error).__name__}: {error}"
@@ -89,16 +94,22 @@ class Worker:
             raise
         except Canceled as error:
             if watch.canceling:
-                self._claims.finish(claim, "canceled", error)
+                self._end(claim, "canceled", error)
             else:
                 self._claims.release(claim)
+                _log.info("job given back")
         except PipelineError as error:
-            self._claims.finish(claim, "failed", error)
+            self._end(claim, "failed", error)
         except Exception as error:
-            _log.exception("job %s", claim.job_id)
-            self._claims.finish(claim, "failed", StageDefect(f"the onboarding stopped with {type(error).__name__}: {error}"))
+            _log.exception("onboarding")
+            self._end(claim, "failed", StageDefect(f"the onboarding stopped with {type(error).__name__}: {error}"))
         else:
-            self._claims.finish(claim, "succeeded")
+            self._end(claim, "succeeded")
+
+    def _end(self, claim: Claim, status: str, error: PipelineError | None = None) -> None:
+        self._claims.finish(claim, status, error)
+        bind(stage=None, attempt=None)
+        _log.info("job %s%s", status, f": {error}" if error else "")
 
     def _beat(self) -> None:
         while not self._stopping.is_set():
@@ -113,6 +124,11 @@ class Worker:
 
     def _stop(self, **_: Any) -> None:
         self._stopping.set()
+
+
+def _bind_request(task: Any, **_: Any) -> None:
+    """The lines of this thread tell of the message's request from here on, and no more of the last one's."""
+    bind(**{**dict.fromkeys(FIELDS), "request_id": task.request.get(queue.REQUEST_ID)})
 
 
 class _Watch:
@@ -136,8 +152,11 @@ class _Watch:
         if event.kind != "progress" or now - self._written > self._every_s:
             self._claims.record(self._claim, event)
             self._written = now
+        if event.kind != "progress":
+            _log.info("stage %s %s", event.stage, event.kind)
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    Worker(Settings(), sys.argv[1]).run()
+    process_settings = Settings()
+    configure(process_settings.log_format)
+    Worker(process_settings, sys.argv[1]).run()
