@@ -111,8 +111,9 @@ def install(app: FastAPI) -> None:
             for operation in path.values():
                 for answer in operation["responses"].values():
                     content = answer.get("content", {})
-                    if content.get("application/json", {}).get("schema", {}).get("$ref", "").endswith("/Problem"):
-                        content["application/problem+json"] = content.pop("application/json")
+                    for kind in list(content):  # whatever else the route answers with
+                        if content[kind].get("schema", {}).get("$ref", "").endswith("/Problem"):
+                            content["application/problem+json"] = content.pop(kind)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

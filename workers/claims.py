@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, case, delete, func, insert, or_, select, update
 
 from reconstruction.errors import PipelineError
-from workers.events import tell_stage, tell_status
+from workers.events import asked_by, tell_stage, tell_status
 from workers.failures import StageCrashed, error_to_json
 from workers.jobs import HELD, set_object_state
 from workers.logs import bind
@@ -65,6 +65,7 @@ class ClaimStore:
             times = {"lease_until": now + self._lease_s, "started_at": row.started_at or now, "updated_at": now}
             db.execute(update(JOBS).where(JOBS.c.id == job_id).values(**values, **times))
             _close_attempts(db, job_id, "abandoned")
+            bind(job=job_id, request_id=asked_by(db, job_id))
             tell_status(db, job_id)
         return Claim(job_id, row.object_id, Recipe(row.profile, row.overrides, self._pipeline), row.token + 1, row.round)
 

@@ -59,6 +59,13 @@ def tell_status(db: Connection, job_id: str) -> None:
     _tell(db, row.id, row.object_id, kind, data)
 
 
+def asked_by(db: Connection, job_id: str) -> str | None:
+    """Id of the request that queued the job: the wake-up that told it may have been lost, the row was not."""
+    queued = select(EVENTS.c.data).where(EVENTS.c.job_id == job_id, EVENTS.c.kind == "job.queued")
+    data: dict[str, Any] = db.execute(queued.order_by(EVENTS.c.id.desc()).limit(1)).scalar() or {}
+    return data.get("request_id")
+
+
 def tell_stage(db: Connection, job_id: str, object_id: str, event: StageEvent) -> int:
     """What happened to a stage; gives the number of its attempt. To be called after the rows of job and attempt were written."""
     tried = select(func.count()).where(ATTEMPTS.c.job_id == job_id, ATTEMPTS.c.stage == event.stage)

@@ -63,7 +63,6 @@ class Worker:
         if claim is None:
             return
         self._busy.set()
-        bind(job=job_id)
         try:
             self._work_on(claim)
         except LeaseLost as error:

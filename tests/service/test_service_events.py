@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
+import psutil
 import pytest
 from conftest import Server, start_server
 
@@ -115,6 +118,41 @@ def test_wrong_requests_are_refused(server: Server, after: str) -> None:
     for stage in ("nope", "../../capture/capture", ""):
         answer = server.client.get(f"/v1/jobs/{job_id}/logs", params={"stage": stage})
         assert answer.status_code == (404 if stage else 200)
+
+
+async def _listen_together(url: str, job_id: str, count: int, when_all_hear: Callable[[], None]) -> list[int]:
+    """How many events each of so many listeners heard to the end of the job."""
+    heard = 0
+
+    async def one(client: httpx.AsyncClient) -> int:
+        nonlocal heard
+        events = 0
+        async with client.stream("GET", f"/v1/jobs/{job_id}/events") as answer:
+            async for line in answer.aiter_lines():
+                if line == "event: stage.started":
+                    heard += 1
+                    if heard == count:
+                        await asyncio.to_thread(when_all_hear)
+                events += line.startswith("event: ") and "progress" not in line
+        return events
+
+    async with httpx.AsyncClient(base_url=url, timeout=30, limits=httpx.Limits(max_connections=None)) as client:
+        return await asyncio.gather(*(one(client) for _ in range(count)))
+
+
+def test_a_hundred_listeners_cost_no_thread_each_and_all_hear_the_end(server: Server) -> None:
+    _, job_id = server.onboard("slow")
+    family = psutil.Process(server.process.pid).children(recursive=True)
+    api = next(p for p in family if "uvicorn" in p.cmdline() and "workers.leash" not in p.cmdline())
+    threads: list[int] = []
+
+    def look_and_cancel() -> None:
+        threads.append(api.num_threads())
+        server.client.post(f"/jobs/{job_id}/cancel")
+
+    heard = asyncio.run(_listen_together(str(server.client.base_url), job_id, 100, look_and_cancel))
+    assert heard == [5] * 100
+    assert threads[0] < 60  # the thread pool has 40, for all requests there are
 
 
 def test_listeners_are_bounded_kept_awake_and_sent_home(tmp_path: Path) -> None:
