@@ -52,7 +52,7 @@ async def follow_job(
     """
     await run_in_threadpool(context.store.job, job_id)  # there is such a job
     last = after if last_event_id is None else last_event_id
-    first = await run_in_threadpool(context.feed.store.after, job_id, last)
+    first = await context.feed.page(job_id, last)
     if first.complete and not first.events:
         return Response(status_code=204)
     return EventStream(_stream(context, job_id, last, first), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
@@ -61,18 +61,18 @@ async def follow_job(
 async def _stream(context: Context, job_id: str, last: int, page: Page) -> AsyncIterator[bytes]:
     with context.feed.listen(job_id) as news:
         while True:
-            for event in page.events:
-                last = event.id
-                yield _format(event)
+            if page.events:
+                last = page.events[-1].id
+                yield b"".join(_format(event) for event in page.events)
             if page.complete:
                 return
-            if not page.events:
+            if not page.events:  # else there may be more already
                 try:
                     await asyncio.wait_for(news.wait(), context.settings.heartbeat_s)
                 except TimeoutError:
                     yield HEARTBEAT
             news.clear()  # before the look: what is written after it wakes again
-            page = await run_in_threadpool(context.feed.store.after, job_id, last)
+            page = await context.feed.page(job_id, last)
 
 
 def _format(event: EventRow) -> bytes:

@@ -46,6 +46,7 @@ def configure(form: Format | Literal[""], level: int = logging.INFO) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if (form or form_for_terminal(sys.stderr.isatty())) == "json" else Text())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.captureWarnings(True)
     for name in list(logging.root.manager.loggerDict):
         logging.getLogger(name).handlers.clear()  # uvicorn's own, which would say everything twice
         logging.getLogger(name).propagate = True

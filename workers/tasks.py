@@ -55,7 +55,7 @@ class Worker:
         threading.Thread(target=self._beat, name="beat", daemon=True).start()
         quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=WARNING"]
         names = [f"--queues={self._queue_name}", f"--hostname={self._name}"]
-        self._app.worker_main(["worker", "--pool=threads", "--concurrency=1", *names, *quiet])
+        self._app.worker_main(["--quiet", "worker", "--pool=threads", "--concurrency=1", *names, *quiet])
 
     def onboard(self, job_id: str) -> None:
         """Claims the job and runs what is left of its pipeline. Does nothing where someone else has it."""
