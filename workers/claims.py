@@ -13,10 +13,9 @@ from typing import Any
 from sqlalchemy import Connection, and_, case, delete, func, insert, or_, select, update
 
 from reconstruction.errors import PipelineError
-from workers.events import asked_by, tell_stage, tell_status
+from workers.events import tell_stage, tell_status
 from workers.failures import StageCrashed, error_to_json
 from workers.jobs import HELD, set_object_state
-from workers.logs import bind
 from workers.pipeline import Recipe, StageEvent
 from workers.publish import finite
 from workers.tables import ATTEMPTS, JOBS, WORKERS, Database
@@ -40,6 +39,8 @@ class Claim:
     recipe: Recipe
     token: int
     round: int
+    request_id: str | None = None
+    """Of the request that queued it, for the log."""
 
 
 class ClaimStore:
@@ -65,9 +66,8 @@ class ClaimStore:
             times = {"lease_until": now + self._lease_s, "started_at": row.started_at or now, "updated_at": now}
             db.execute(update(JOBS).where(JOBS.c.id == job_id).values(**values, **times))
             _close_attempts(db, job_id, "abandoned")
-            bind(job=job_id, request_id=asked_by(db, job_id))
-            tell_status(db, job_id)
-        return Claim(job_id, row.object_id, Recipe(row.profile, row.overrides, self._pipeline), row.token + 1, row.round)
+            asked_by = tell_status(db, job_id)
+        return Claim(job_id, row.object_id, Recipe(row.profile, row.overrides, self._pipeline), row.token + 1, row.round, asked_by)
 
     def beat(self, claim: Claim) -> bool:
         """Keeps the lease. True where the job is to be canceled. Raises LeaseLost."""
@@ -75,8 +75,11 @@ class ClaimStore:
             self._update(db, claim, lease_until=time.time() + self._lease_s)
             return db.execute(select(JOBS.c.status).where(JOBS.c.id == claim.job_id)).scalar() == "canceling"
 
-    def record(self, claim: Claim, event: StageEvent) -> None:
-        """Writes down what happened to a stage. Raises LeaseLost, and StageCrashed when it has had all its attempts."""
+    def record(self, claim: Claim, event: StageEvent) -> int:
+        """Writes down what happened to a stage; gives the number of its attempt.
+
+        Raises LeaseLost, and StageCrashed when it has had all its attempts.
+        """
         stage = {"name": event.stage, "index": event.index, "count": event.count, "step": event.step, "steps": event.steps}
         stage |= {"message": event.message, "eta_s": event.eta_s}
         with self._db.write() as db:
@@ -86,8 +89,7 @@ class ClaimStore:
             elif event.kind != "progress":
                 error = event.error and error_to_json(event.error)
                 _close_attempts(db, claim.job_id, event.kind, seconds=event.seconds, quality=finite(event.quality), error=error)
-            attempt = tell_stage(db, claim.job_id, claim.object_id, event)
-        bind(stage=event.stage, attempt=attempt)
+            return tell_stage(db, claim.job_id, claim.object_id, event)
 
     def finish(self, claim: Claim, status: str, error: PipelineError | None = None) -> None:
         """Ends the job as succeeded, failed or canceled; the object with it. Raises LeaseLost."""

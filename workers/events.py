@@ -51,15 +51,26 @@ class Page:
     complete: bool
 
 
-def tell_status(db: Connection, job_id: str) -> None:
-    """The job's status as its row has it now. To be called after the row was written: its lock puts ids in the order of commits."""
+def tell_status(db: Connection, job_id: str) -> str | None:
+    """The job's status as its row has it now; gives the id of the request behind it.
+
+    To be called after the row was written: its lock puts ids in the order of commits.
+    """
     row = db.execute(select(JOBS).where(JOBS.c.id == job_id)).one()
     kind = "job.ended" if row.finished_at is not None else f"job.{row.status}"
-    data = {"status": row.status, "progress": row.progress, "error": row.error, "request_id": request_id()}
-    _tell(db, row.id, row.object_id, kind, data)
+    asked_by = request_id() or _asked_by(db, job_id)
+    data = {"status": row.status, "progress": row.progress, "error": row.error, "request_id": asked_by}
+    if kind != "job.canceling" or _last_status(db, job_id) != kind:  # else it was asked for again
+        _tell(db, row.id, row.object_id, kind, data)
+    return asked_by
 
 
-def asked_by(db: Connection, job_id: str) -> str | None:
+def _last_status(db: Connection, job_id: str) -> str | None:
+    told = select(EVENTS.c.kind).where(EVENTS.c.job_id == job_id, EVENTS.c.kind.startswith("job."))
+    return db.execute(told.order_by(EVENTS.c.id.desc()).limit(1)).scalar()
+
+
+def _asked_by(db: Connection, job_id: str) -> str | None:
     """Id of the request that queued the job: the wake-up that told it may have been lost, the row was not."""
     queued = select(EVENTS.c.data).where(EVENTS.c.job_id == job_id, EVENTS.c.kind == "job.queued")
     data: dict[str, Any] = db.execute(queued.order_by(EVENTS.c.id.desc()).limit(1)).scalar() or {}

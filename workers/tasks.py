@@ -63,6 +63,7 @@ class Worker:
         if claim is None:
             return
         self._busy.set()
+        bind(job=job_id, request_id=claim.request_id)
         try:
             self._work_on(claim)
         except LeaseLost as error:
@@ -149,7 +150,7 @@ class _Watch:
     def record(self, event: StageEvent) -> None:
         now = time.monotonic()
         if event.kind != "progress" or now - self._written > self._every_s:
-            self._claims.record(self._claim, event)
+            bind(stage=event.stage, attempt=self._claims.record(self._claim, event))
             self._written = now
         if event.kind != "progress":
             _log.info("stage %s %s", event.stage, event.kind)

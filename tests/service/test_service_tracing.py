@@ -100,7 +100,8 @@ def test_metrics_are_read_by_prometheus_own_parser(server: Server, ready_object:
     assert value(server, "snap6d_received_bytes_total", **route) - received > len(photo(1))
     assert value(server, "snap6d_request_seconds_count", **route, status="415") >= 1
     assert value(server, "snap6d_request_seconds_count", method="other", route="none", status="404") >= 1
-    assert value(server, "snap6d_workers", queue="cpu") == value(server, "snap6d_workers", queue="estimate") == 1
+    assert value(server, "snap6d_workers", queue="cpu") >= 1
+    assert value(server, "snap6d_workers", queue="estimate") >= 1
 
 
 def test_rows_are_counted_alike_in_every_process_and_name_no_object(server: Server, ready_object: str) -> None:

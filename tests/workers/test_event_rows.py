@@ -76,7 +76,8 @@ def test_a_job_that_is_given_back_cancelled_and_resumed_says_so(tmp_path: Path) 
     rows.jobs.cancel(job_id)
     rows.jobs.resume(job_id)
     claim = rows.claimed(job_id)
-    rows.jobs.cancel(job_id)
+    for _ in range(3):  # only the first is news
+        rows.jobs.cancel(job_id)
     rows.claims.finish(claim, "canceled")
     told = "queued running queued ended queued running canceling ended"
     assert rows.kinds(job_id) == [f"job.{word}" for word in told.split()]
