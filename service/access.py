@@ -13,6 +13,7 @@ from service.context import Ctx
 from service.problems import QuotaExceeded
 from service.settings import ServiceSettings
 from workers.jobs import JobStore
+from workers.logs import bind
 from workers.objects import DEFAULT_TENANT, ObjectStore
 
 _bearer = HTTPBearer(auto_error=False, description="An API key, made by `snap6d keys make`. Not needed while none was ever made.")
@@ -57,4 +58,10 @@ def _caller(request: Request, context: Ctx, given: Annotated[HTTPAuthorizationCr
     return Caller(tenant, ObjectStore(context.database, tenant), context.jobs_of(tenant), context.settings)
 
 
-Who = Annotated[Caller, Depends(_caller)]
+async def _named(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
+    """Not in a thread of the pool, whose context is lost: the request's log lines name the tenant."""
+    bind(tenant=caller.tenant)
+    return caller
+
+
+Who = Annotated[Caller, Depends(_named)]

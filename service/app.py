@@ -12,13 +12,18 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 
 from reconstruction.errors import InputError
-from service import document, health, jobs, objects, poses, problems, webhooks
+from service import document, events, health, job_logs, jobs, objects, poses, problems, webhooks
 from service.context import Context
+from service.feed import Feed
 from service.intake import Intake
+from service.metrics import Metrics
 from service.schemas import Problem
 from service.settings import ServiceSettings
+from service.tracing import Tracing
 from service.turnstile import Turnstile
+from workers.events import EventStore
 from workers.keys import KeyStore
+from workers.logs import configure
 from workers.pipeline import Pipeline, load
 from workers.queue import Mailbox, celery_app
 from workers.tables import Database
@@ -28,7 +33,9 @@ DESCRIPTION = "Photos of an object in, metric 6-D poses out. Errors are applicat
 
 def from_environment() -> FastAPI:
     """For `uvicorn service.app:from_environment --factory`: settings from SNAP6D_*."""
-    return create_app(ServiceSettings())
+    settings = ServiceSettings()
+    configure(settings.log_format)
+    return create_app(settings)
 
 
 def create_app(settings: ServiceSettings) -> FastAPI:
@@ -46,11 +53,12 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     problems.install(app)
     document.install(app)
     app.add_middleware(Intake, settings=settings)
+    app.add_middleware(Tracing)
     a_problem: dict[int | str, dict[str, Any]] = {
         code: {"model": Problem, "description": "A problem (RFC 9457)"} for code in ("default", 422)
     }
     v1 = APIRouter(responses=a_problem)
-    for part in (objects, jobs, poses, webhooks):
+    for part in (objects, jobs, events, job_logs, poses, webhooks):
         v1.include_router(part.router)
     app.include_router(v1, prefix="/v1")
     app.include_router(v1, include_in_schema=False)
@@ -69,4 +77,6 @@ def _open(settings: ServiceSettings) -> Context:
     database = Database(settings.database)
     broker = celery_app(settings.broker_url)
     estimates = Turnstile(settings.max_estimates_waiting, settings.max_estimates_per_caller)
-    return Context(settings, pipeline, database, KeyStore(database), broker, Mailbox(broker), estimates)
+    streams = Turnstile(settings.max_event_streams, settings.max_event_streams, "listeners follow jobs")
+    feed, metrics = Feed(EventStore(database)), Metrics(database, settings.live_within_s)
+    return Context(settings, pipeline, database, KeyStore(database), broker, Mailbox(broker), estimates, streams, feed, metrics)

@@ -14,6 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from reconstruction.capture import Capture, DepthFrames, KnownLength
 from reconstruction.errors import InputError
 from reconstruction.formats import is_video
@@ -26,6 +28,7 @@ from service.photos import keep_image, safe_stem, unzipped
 from service.settings import ServiceSettings
 from service.uploads import Form, Upload
 from service.videos import keep_video
+from workers.forecast import Size
 from workers.jobs import JobRow, OnCreated
 from workers.objects import ImageRow
 from workers.queue import wake
@@ -51,7 +54,8 @@ def accept(context: Context, who: Caller, form: Form, folder: Path, on_created: 
     object_id = new_id("obj")
     object_dir.rename(context.settings.objects / object_id)
     _sync(context.settings.objects)
-    job = who.jobs.onboard(object_id, options.name, options.profile, as_json(options), images, on_created)
+    size = _size(context.settings.objects / object_id, images)
+    job = who.jobs.onboard(object_id, options.name, options.profile, as_json(options), images, size, on_created)
     wake(context.broker, job.id)
     return job
 
@@ -85,7 +89,7 @@ def train(context: Context, who: Caller, object_id: str, from_stage: str | None,
         for stage in redone:
             Workspace(object_dir).forget(stage)
 
-    job = who.jobs.train(object_id, options.profile, prepare, on_created)
+    job = who.jobs.train(object_id, options.profile, prepare, _size(object_dir, who.objects.images(object_id)), on_created)
     wake(context.broker, job.id)
     return job
 
@@ -125,6 +129,15 @@ def lay_out(object_dir: Path, images: list[ImageRow], options: OnboardOptions) -
     wanted = {_kept(object_dir, image) for image in images}
     for replaced in set(workspace.images.iterdir()) - wanted:
         replaced.unlink()
+
+
+def _size(object_dir: Path, images: list[ImageRow]) -> Size:
+    """The first photo stands for all. Its header has been read by a decoder before."""
+    photos = [image for image in images if image.kind == "photos"]
+    if not photos:
+        return Size(0)
+    with Image.open(_kept(object_dir, photos[0])) as first:
+        return Size(len(photos), first.width * first.height / 1e6)
 
 
 def _kept(object_dir: Path, image: ImageRow) -> Path:

@@ -8,6 +8,8 @@ from typing import Annotated
 from celery import Celery
 from fastapi import Depends, Request
 
+from service.feed import Feed
+from service.metrics import Metrics
 from service.settings import ServiceSettings
 from service.turnstile import Turnstile
 from workers.beats import Beats
@@ -27,13 +29,16 @@ class Context:
     broker: Celery
     mailbox: Mailbox
     estimates: Turnstile
+    streams: Turnstile
+    feed: Feed
+    metrics: Metrics
 
     def jobs_of(self, tenant: str) -> JobStore:
         return JobStore(self.database, self.pipeline.names, tenant)
 
     def live_queues(self) -> set[str]:
         """Queues that a worker serves: one that has not missed five beats."""
-        return set(Beats(self.database).live(max(10.0, 5 * self.settings.beat_s)).values())
+        return set(Beats(self.database).live(self.settings.live_within_s).values())
 
 
 def _context(request: Request) -> Context:

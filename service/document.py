@@ -41,5 +41,6 @@ def install(app: FastAPI) -> None:
 
 
 def _as_problem(content: dict[str, Any]) -> None:
-    if content.get("application/json", {}).get("schema", {}).get("$ref", "").endswith("/Problem"):
-        content["application/problem+json"] = content.pop("application/json")
+    for kind in list(content):  # whatever else the route answers with
+        if content[kind].get("schema", {}).get("$ref", "").endswith("/Problem"):
+            content["application/problem+json"] = content.pop(kind)

@@ -7,6 +7,8 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.access import Who
@@ -31,6 +33,12 @@ def readyz(response: Response, context: Ctx) -> dict[str, Any]:
     if not ready:
         response.status_code = 503
     return {"status": "ready" if ready else "not ready", "checks": checks}
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+def metrics(context: Ctx) -> Response:
+    """For Prometheus: this process's requests; jobs, queues, workers and stages of the whole deployment, counted from the rows."""
+    return Response(generate_latest(context.metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 @router.get("/info")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
@@ -19,6 +20,7 @@ from service.bop_rows import MEDIA_TYPE, bop_rows, wants_rows
 from service.context import Context, Ctx
 from service.document import options_field
 from service.errors import TooSlow
+from service.metrics import Outcome
 from service.options import EstimateOptions, parse_options
 from service.photos import keep_image
 from service.problems import ClientGone, DeadlinePassed, NotReady, NoWorker
@@ -46,13 +48,21 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
+async def _counted(context: Ctx) -> AsyncIterator[Outcome]:
+    with context.metrics.estimate() as outcome:
+        yield outcome
+
+
+Counted = Annotated[Outcome, Depends(_counted, scope="function")]
+
+
 @router.post(
     "/estimate",
     response_model=Estimate,
     responses=RESPONSES,
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM}}}},
 )
-async def estimate(request: Request, context: Ctx, who: Who) -> Any:
+async def estimate(request: Request, context: Ctx, who: Who, outcome: Counted) -> Any:
     """Where the objects are in the image: their poses in the camera, none where none was found.
 
     `Accept: text/csv` asks for the rows of a BOP results file. Too many questions at once are refused before their images are read.
@@ -71,6 +81,7 @@ async def estimate(request: Request, context: Ctx, who: Who) -> Any:
     if "error" in answer:
         raise error_from_json(answer["error"])
     found = Estimate.model_validate(answer["answer"])
+    outcome.word = "found" if found.poses else "none"
     if wants_rows(request.headers.get("accept", "")):
         return Response(bop_rows(found, options), media_type=MEDIA_TYPE)
     return found

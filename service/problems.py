@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from reconstruction.errors import PipelineError
+from workers.logs import request_id
 from workers.space import is_full
 
 _log = logging.getLogger("snap6d")
@@ -103,7 +104,10 @@ HEADERS = {429: {"Retry-After": "1"}, 503: {"Retry-After": "5"}, 401: {"WWW-Auth
 def problem(status: int, code: str, detail: str, **members: Any) -> JSONResponse:
     title = {"bad-image": "Bad image", "bad-input": "Bad input"}.get(code) or code.replace("-", " ").capitalize()
     document = {"type": f"/problems/{code}", "title": title, "status": status, "detail": detail, **members}
-    return JSONResponse(document, status, HEADERS.get(status), media_type="application/problem+json")
+    headers = dict(HEADERS.get(status, {}))
+    if asked := request_id():
+        document["request_id"] = headers["X-Request-ID"] = asked
+    return JSONResponse(document, status, headers, media_type="application/problem+json")
 
 
 def problem_from(error: PipelineError) -> JSONResponse:

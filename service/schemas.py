@@ -39,7 +39,18 @@ class RunningStage(BaseModel):
     eta_s: float | None = None
 
 
+class Forecast(BaseModel):
+    """Seconds that the job is expected to take, a median, made when the job was: of all stages, and of each. `learned`: for how
+    many of them earlier jobs here have told; the others are figures of a machine with two cores."""
+
+    seconds: float
+    stages: dict[str, float]
+    learned: int
+
+
 class Job(BaseModel):
+    """`eta_s`: seconds of work that are left, corrected while it runs; waiting in the queue is not included."""
+
     id: str
     object_id: str
     profile: str
@@ -52,12 +63,15 @@ class Job(BaseModel):
     created_at: float
     started_at: float | None
     finished_at: float | None
+    estimate: Forecast | None
+    eta_s: float | None
     warnings: list[CaptureWarning]
     links: dict[str, str]
 
     @classmethod
     def of(cls, row: JobRow) -> Job:
         links = {"self": f"/v1/jobs/{row.id}", "object": f"/v1/objects/{row.object_id}"}
+        links |= {"events": f"/v1/jobs/{row.id}/events", "logs": f"/v1/jobs/{row.id}/logs"}
         values = {name: getattr(row, name) for name in JobRow.__dataclass_fields__}
         return cls.model_validate({**values, "stages": [Stage.model_validate(stage) for stage in row.stages], "links": links})
 
@@ -192,5 +206,6 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
+    request_id: str | None = None
     what: str | None = None
     try_next: str | None = None

@@ -54,3 +54,8 @@ class ServiceSettings(Settings):
     default_deadline_ms: int = 60_000
     max_deadline_ms: int = 300_000
     max_wait_s: float = 60.0
+    max_event_streams: int = 256
+    """Listeners of jobs at once, for each process of the API; more are refused with 503."""
+
+    heartbeat_s: float = 20.0
+    """A listener hears something at least this often: proxies close what is silent for half a minute."""

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, case, func, insert, literal, or_, select, update
 
 from reconstruction.errors import PipelineError, StorageError
+from workers.events import tell_stage, tell_status
 from workers.failures import StageCrashed, error_to_json
 from workers.objects import set_object_state
 from workers.pipeline import Recipe, StageEvent
@@ -39,6 +40,8 @@ class Claim:
     recipe: Recipe
     token: int
     round: int
+    request_id: str | None = None
+    """Of the request that queued it, for the log."""
 
 
 class ClaimStore:
@@ -65,7 +68,8 @@ class ClaimStore:
             times = {"lease_until": now + self._lease_s, "started_at": row.started_at or now, "updated_at": now}
             db.execute(update(JOBS).where(JOBS.c.id == job_id).values(**values, **times))
             _close_attempts(db, job_id, "abandoned")
-        return Claim(job_id, row.object_id, Recipe(row.profile, row.overrides, self._pipeline), row.token + 1, row.round)
+            asked_by = tell_status(db, job_id)
+        return Claim(job_id, row.object_id, Recipe(row.profile, row.overrides, self._pipeline), row.token + 1, row.round, asked_by)
 
     def beat(self, claim: Claim) -> bool:
         """Keeps the lease. True where the job is to be canceled. Raises LeaseLost."""
@@ -73,8 +77,11 @@ class ClaimStore:
             self._update(db, claim, lease_until=time.time() + self._lease_s)
             return db.execute(select(JOBS.c.status).where(JOBS.c.id == claim.job_id)).scalar() == "canceling"
 
-    def record(self, claim: Claim, event: StageEvent) -> None:
-        """Writes down what happened to a stage. Raises LeaseLost, and StageCrashed when it has had all its attempts."""
+    def record(self, claim: Claim, event: StageEvent) -> int:
+        """Writes down what happened to a stage; gives the number of its attempt.
+
+        Raises LeaseLost, and StageCrashed when it has had all its attempts.
+        """
         stage = {"name": event.stage, "index": event.index, "count": event.count, "step": event.step, "steps": event.steps}
         stage |= {"message": event.message, "eta_s": event.eta_s}
         with self._db.write() as db:
@@ -85,6 +92,7 @@ class ClaimStore:
                 error = event.error and error_to_json(event.error)
                 status = "interrupted" if event.error and event.error.code == StorageError.code else event.kind  # not the stage's fault
                 _close_attempts(db, claim.job_id, status, seconds=event.seconds, quality=finite(event.quality), error=error)
+            return tell_stage(db, claim.job_id, claim.object_id, event)
 
     def finish(self, claim: Claim, status: str, error: PipelineError | None = None) -> None:
         """Ends the job as succeeded, failed or canceled; the object with it. Raises LeaseLost."""
@@ -95,6 +103,7 @@ class ClaimStore:
             self._update(db, claim, status=status, error=document, finished_at=now, updated_at=now, lease_until=0.0, **progress)
             _close_attempts(db, claim.job_id, "interrupted")
             set_object_state(db, claim.object_id, OBJECT_STATE[status])
+            tell_status(db, claim.job_id)
             announce(db, claim.job_id)
 
     def release(self, claim: Claim) -> None:
@@ -103,6 +112,7 @@ class ClaimStore:
             back = case((JOBS.c.status == "canceling", "canceling"), else_="queued")
             self._update(db, claim, status=back, lease_until=0.0, worker=None)
             _close_attempts(db, claim.job_id, "interrupted")
+            tell_status(db, claim.job_id)
 
     def pause(self, claim: Claim, error: StorageError, wait_s: float) -> None:
         """Gives the job back to be tried again later, without counting an attempt; it says why it waits. Raises LeaseLost."""
@@ -112,6 +122,7 @@ class ClaimStore:
             reason = {"error": error_to_json(error), "not_before": now + wait_s, "updated_at": now}
             self._update(db, claim, status=back, lease_until=0.0, worker=None, **reason)
             _close_attempts(db, claim.job_id, "interrupted")
+            tell_status(db, claim.job_id)
 
     def _update(self, db: Connection, claim: Claim, **values: Any) -> None:
         held = and_(JOBS.c.id == claim.job_id, JOBS.c.token == claim.token, JOBS.c.status.in_(HELD))

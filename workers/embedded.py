@@ -25,11 +25,13 @@ from typing import IO
 from reconstruction.errors import InputError, PipelineError, StorageError
 from workers.keys import KeyStore
 from workers.leash import stop_group
+from workers.logs import form_for_terminal
 from workers.queue import CPU, ESTIMATE, socket_url
 from workers.settings import Settings
 from workers.tables import Database
 
 LONGEST_SOCKET_PATH = 100  # the kernel's limit is 108
+LEAVE_S = 3  # for answers that are under way; listeners and long polls would stay as long as they may
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -92,6 +94,7 @@ def serve(settings: Settings, host: str, port: int, allow_remote: bool, say: Cal
             f"{host} can be reached by other machines, and there are no API keys yet",
             try_next="make one by snap6d keys make --tenant NAME, or say --allow-remote where the network is trusted",
         )
+    settings = settings.model_copy(update={"log_format": settings.log_format or form_for_terminal(sys.stderr.isatty())})
     with ExitStack() as stack:
         logs = _prepare(settings.data)
         stack.enter_context(_sole_server(settings.data))
@@ -118,6 +121,7 @@ def serve(settings: Settings, host: str, port: int, allow_remote: bool, say: Cal
 def _processes(settings: Settings, logs: Path, listener_fd: int) -> list[Child]:
     api = ["-m", "uvicorn", "service.app:from_environment", "--factory", "--fd", str(listener_fd), "--log-level", "warning"]
     api += ["--http", "service.connection:Connection"]
+    api += ["--timeout-graceful-shutdown", str(LEAVE_S)]
     python, environment = sys.executable, settings.environment()
     workers = [Child(f"worker-{q}", [python, "-m", "workers.tasks", q], logs / f"worker-{q}.log", environment) for q in (CPU, ESTIMATE)]
     return [*workers, Child("api", [python, *api], logs / "api.log", environment, (listener_fd,))]

@@ -5,7 +5,6 @@ The worker keeps this process, with the models that it has loaded, from question
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import os
 import signal
@@ -16,12 +15,12 @@ from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from reconstruction.errors import PipelineError
+from workers.logs import about, bound, configure
 from workers.pipeline import load
 from workers.settings import Settings
 
 STUCK_S = 60.0  # past its deadline: far longer than any one box of a question takes
 START_S = 300.0  # torch from a cold, busy disk
-_log = logging.getLogger("snap6d")
 
 
 class EstimateCrashed(PipelineError):
@@ -53,7 +52,7 @@ class EstimateProcess:
     def ask(self, question: dict[str, Any], deadline: float) -> dict[str, Any]:
         """What `workers.estimating.answer` says. deadline: seconds since 1970. Raises EstimateCrashed."""
         self.start()
-        return self._exchange((question, deadline), max(0.0, deadline - time.time()) + STUCK_S)
+        return self._exchange((question, deadline, about()), max(0.0, deadline - time.time()) + STUCK_S)
 
     def stop(self) -> None:
         if self._process is not None:
@@ -63,7 +62,7 @@ class EstimateProcess:
         if self._pipe is not None:
             self._pipe.close()
 
-    def _exchange(self, message: tuple[dict[str, Any], float] | None, within_s: float) -> dict[str, Any]:
+    def _exchange(self, message: tuple[dict[str, Any], float, dict[str, str | int]] | None, within_s: float) -> dict[str, Any]:
         assert self._pipe is not None
         assert self._process is not None
         try:
@@ -86,7 +85,7 @@ def _answer_questions(questions: Connection, settings: Settings, target: str) ->
     """The process: until the worker is gone. A TERM is for the worker, which lets the question at hand be answered."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    configure(settings.log_format)
     threading.Thread(target=_follow_parent, name="leash", daemon=True).start()
     from workers.estimating import Estimators, answer
 
@@ -95,10 +94,11 @@ def _answer_questions(questions: Connection, settings: Settings, target: str) ->
     questions.send({"ready": True})
     while True:
         try:
-            question, deadline = questions.recv()
+            question, deadline, asked = questions.recv()
         except EOFError:
             return
-        questions.send(answer(estimators, settings, question, deadline))
+        with bound(**asked):
+            questions.send(answer(estimators, settings, question, deadline))
 
 
 def _follow_parent() -> None:

@@ -13,7 +13,9 @@ from sqlalchemy import Connection, and_, func, insert, select, update
 
 from reconstruction.capture_warnings import CaptureWarning, collect_warnings
 from workers.attempts import StageRow, stage_rows
+from workers.events import tell_status
 from workers.failures import Conflict, NotFound
+from workers.forecast import Size, forecast_from, time_left
 from workers.objects import ImageRow, insert_images, insert_object, refuse_while_busy, set_object_state
 from workers.tables import HELD, JOBS, Database, new_id
 from workers.webhooks.announcing import announce
@@ -33,6 +35,10 @@ class JobRow:
     created_at: float
     started_at: float | None
     finished_at: float | None
+    estimate: dict[str, Any] | None
+    """What it was expected to take when it was made."""
+    eta_s: float | None
+    """Seconds of work left, waiting in the queue not included; None where nothing can be said, or it is over."""
     warnings: list[CaptureWarning]
     """Of all its stages: what a better capture would change."""
 
@@ -54,16 +60,19 @@ class JobStore:
         profile: str,
         options: dict[str, Any] | None = None,
         images: list[ImageRow] | None = None,
+        size: Size = Size(0),
         on_created: OnCreated | None = None,
     ) -> JobRow:
-        """A new object with its images and the job that onboards it, in one transaction."""
+        """A new object with its images and the job that onboards it, in one transaction. `size`: for the forecast."""
         assert self._tenant is not None, "an object belongs to somebody"
         with self._db.write() as db:
             insert_object(db, self._tenant, object_id, name, "onboarding", options or {})
             insert_images(db, object_id, images or [])
-            return self._begin(db, object_id, profile, on_created)
+            return self._begin(db, object_id, profile, size, on_created)
 
-    def train(self, object_id: str, profile: str, prepare: Callable[[], None], on_created: OnCreated | None = None) -> JobRow:
+    def train(
+        self, object_id: str, profile: str, prepare: Callable[[], None], size: Size = Size(0), on_created: OnCreated | None = None
+    ) -> JobRow:
         """A job for an object that is there. `prepare` is called while no worker can begin with it.
 
         Raises Conflict while another job is at work on it.
@@ -72,7 +81,7 @@ class JobStore:
             refuse_while_busy(db, object_id)
             prepare()
             set_object_state(db, object_id, "onboarding")
-            return self._begin(db, object_id, profile, on_created)
+            return self._begin(db, object_id, profile, size, on_created)
 
     def all(self, object_id: str | None = None, limit: int = 200, before: str | None = None) -> list[JobRow]:
         """Newest first; `before`: those older than this job."""
@@ -99,6 +108,7 @@ class JobStore:
                 announce(db, job_id)
             elif not db.execute(update(JOBS).where(_where(job_id, *HELD)).values(status="canceling", updated_at=now)).rowcount:
                 raise Conflict(f"job {job_id} is over already ({job.status})", try_next="nothing is left to cancel")
+            tell_status(db, job_id)
         return self.get(job_id)
 
     def resume(self, job_id: str) -> JobRow:
@@ -111,19 +121,15 @@ class JobStore:
             if not db.execute(update(JOBS).where(_where(job_id, "failed", "canceled")).values(**values)).rowcount:
                 raise Conflict(f"job {job_id} is {job.status}", try_next="only a failed or canceled job can be resumed")
             set_object_state(db, job.object_id, "onboarding")
+            tell_status(db, job_id)
         return self.get(job_id)
 
-    def _begin(self, db: Connection, object_id: str, profile: str, on_created: OnCreated | None) -> JobRow:
+    def _begin(self, db: Connection, object_id: str, profile: str, size: Size, on_created: OnCreated | None) -> JobRow:
         job_id, now = new_id("job"), time.time()
-        values: dict[str, Any] = {
-            "id": job_id,
-            "object_id": object_id,
-            "tenant": self._tenant,
-            "profile": profile,
-            "overrides": {},
-            "status": "queued",
-        }
+        values: dict[str, Any] = {"id": job_id, "object_id": object_id, "tenant": self._tenant, "profile": profile, "overrides": {}}
+        values |= {"estimate": forecast_from(db, self._stages, profile, size), "status": "queued"}
         db.execute(insert(JOBS).values(**values, created_at=now, updated_at=now))
+        tell_status(db, job_id)
         job = self._get(db, job_id)
         if on_created:
             on_created(db, job)
@@ -145,7 +151,15 @@ class JobStore:
             ahead = select(func.count()).where(JOBS.c.status == "queued", JOBS.c.created_at < row.created_at)
             position = db.execute(ahead).scalar_one()
         shared = {name: getattr(row, name) for name in JobRow.__dataclass_fields__ if name in JOBS.c}
-        return JobRow(**shared, stages=stages, queue_position=position, warnings=collect_warnings(stage.quality for stage in stages))
+        warnings = collect_warnings(stage.quality for stage in stages)
+        return JobRow(**shared, stages=stages, queue_position=position, eta_s=_eta_s(row, stages), warnings=warnings)
+
+
+def _eta_s(row: Any, stages: tuple[StageRow, ...]) -> float | None:
+    if row.finished_at is not None or row.estimate is None:
+        return None
+    finished = {stage.name: stage.seconds or 0.0 for stage in stages if stage.status in ("succeeded", "skipped")}
+    return time_left(row.estimate["stages"], finished, row.stage)
 
 
 def _where(job_id: str, *statuses: str) -> Any:

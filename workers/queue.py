@@ -19,9 +19,11 @@ from celery import Celery
 from kombu.mixins import ConsumerMixin
 
 from reconstruction.errors import PipelineError
+from workers.logs import request_id
 
 CPU, ESTIMATE = "cpu", "estimate"
 ONBOARD_TASK, ESTIMATE_TASK = "snap6d.onboard", "snap6d.estimate"
+REQUEST_ID = "snap6d_request_id"  # a header of messages: whose request it was, for the log of the worker
 _log = logging.getLogger(__name__)
 
 
@@ -55,7 +57,7 @@ def celery_app(broker_url: str) -> Celery:
 def send(app: Celery, task: str, queue: str, argument: Any, expires_s: float) -> None:
     """Raises NoBroker where the broker can't be reached."""
     try:
-        app.send_task(task, args=[argument], queue=queue, expires=expires_s, retry=False)
+        app.send_task(task, args=[argument], queue=queue, expires=expires_s, retry=False, headers={REQUEST_ID: request_id()})
     except Exception as error:  # each transport has exceptions of its own
         raise NoBroker(f"the message broker does not answer ({error})", try_next="try again in a moment, or restart the service") from error
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from workers.logs import Format
 
 
 class Settings(BaseSettings):
@@ -53,10 +56,17 @@ class Settings(BaseSettings):
 
     estimators_mib: int = 1024
     """About how much memory these may take together, besides the 400 MiB or so of the worker itself."""
+    log_format: Format | Literal[""] = ""
+    """json or text; empty: text on a terminal, else json."""
 
     @property
     def database(self) -> str:
         return self.database_url or f"sqlite:///{self.data.resolve() / 'snap6d.sqlite'}"
+
+    @property
+    def live_within_s(self) -> float:
+        """A worker lives that has not missed five beats."""
+        return max(10.0, 5 * self.beat_s)
 
     @property
     def objects(self) -> Path:

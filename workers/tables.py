@@ -72,6 +72,7 @@ JOBS = Table(
     Column("status", String, nullable=False),  # queued, running, canceling, succeeded, failed, canceled
     Column("progress", Float, nullable=False, default=0.0),
     Column("stage", JSON),  # the running stage: name, index, count, step, steps, message, eta_s
+    Column("estimate", JSON),  # seconds that it was expected to take when it was made: workers.forecast.Forecast
     Column("error", JSON),
     Column("round", Integer, nullable=False, default=1),  # counts resumes: each gives a stage its attempts anew
     Column("token", Integer, nullable=False, default=0),  # counts claims: a writer with an older one is refused

@@ -23,6 +23,7 @@ from workers.beats import Beats
 from workers.claims import Claim, ClaimStore, LeaseLost
 from workers.estimate_process import EstimateCrashed, EstimateProcess
 from workers.failures import Canceled, StageDefect, error_to_json
+from workers.logs import FIELDS, bind, configure
 from workers.pipeline import Pipeline, StageEvent, load
 from workers.runner import run_pipeline
 from workers.settings import Settings
@@ -55,6 +56,8 @@ class Worker:
     def run(self) -> None:
         """Until a TERM: a running stage is stopped and its job given back, an estimate is finished."""
         signals.worker_shutting_down.connect(self._stop, weak=False)
+        signals.setup_logging.connect(lambda **_: None, weak=False)  # ours stands
+        signals.task_prerun.connect(_bind_request, weak=False)
         threading.Thread(target=self._beat, name="beat", daemon=True).start()
         if self._queue_name == queue.CPU:
             courier = Courier(self._database, self._settings)
@@ -62,7 +65,7 @@ class Worker:
         quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=WARNING"]
         names = [f"--queues={self._queue_name}", f"--hostname={self._name}"]
         try:
-            self._app.worker_main(["worker", "--pool=threads", "--concurrency=1", *names, *quiet])
+            self._app.worker_main(["--quiet", "worker", "--pool=threads", "--concurrency=1", *names, *quiet])
         finally:
             self._estimates.stop()
 
@@ -72,6 +75,7 @@ class Worker:
         if claim is None:
             return
         self._busy.set()
+        bind(job=job_id, request_id=claim.request_id)
         try:
             self._work_on(claim)
         except LeaseLost as error:
@@ -85,6 +89,7 @@ class Worker:
             return
         try:
             document = self._estimates.ask(envelope["question"], envelope["deadline"])
+            _log.info("estimate answered")
         except EstimateCrashed as error:
             _log.exception("estimate")
             document = {"error": error_to_json(error)}
@@ -107,26 +112,33 @@ class Worker:
             raise
         except Canceled as error:
             if watch.canceling:
-                self._claims.finish(claim, "canceled", error)
+                self._end(claim, "canceled", error)
             else:
                 self._claims.release(claim)
+                _log.info("job given back")
         except PipelineError as error:
             if error.code == StorageError.code:
                 self._wait_for_space(claim, error)
             else:
-                self._claims.finish(claim, "failed", error)
+                self._end(claim, "failed", error)
         except Exception as error:
             if is_full(error):
                 return self._wait_for_space(claim, error)
-            _log.exception("job %s", claim.job_id)
-            self._claims.finish(claim, "failed", StageDefect(f"the onboarding stopped with {type(error).__name__}: {error}"))
+            _log.exception("onboarding")
+            self._end(claim, "failed", StageDefect(f"the onboarding stopped with {type(error).__name__}: {error}"))
         else:
-            self._claims.finish(claim, "succeeded")
+            self._end(claim, "succeeded")
+
+    def _end(self, claim: Claim, status: str, error: PipelineError | None = None) -> None:
+        self._claims.finish(claim, status, error)
+        bind(stage=None, attempt=None)
+        _log.info("job %s%s", status, f": {error}" if error else "")
 
     def _wait_for_space(self, claim: Claim, error: Exception) -> None:
         """Gives the job back for later. On a full disk even its row may not be writable: tried until it is."""
         while True:
             try:
+                _log.warning("job waits for space: %s", error)
                 return self._claims.pause(claim, waiting_for_space(error), self._settings.retry_storage_s)
             except DBAPIError as refused:
                 if not is_full(refused) or self._stopping.wait(self._settings.beat_s):
@@ -145,6 +157,11 @@ class Worker:
 
     def _stop(self, **_: Any) -> None:
         self._stopping.set()
+
+
+def _bind_request(task: Any, **_: Any) -> None:
+    """The lines of this thread tell of the message's request from here on, and no more of the last one's."""
+    bind(**{**dict.fromkeys(FIELDS), "request_id": task.request.get(queue.REQUEST_ID)})
 
 
 class _Watch:
@@ -166,10 +183,13 @@ class _Watch:
     def record(self, event: StageEvent) -> None:
         now = time.monotonic()
         if event.kind != "progress" or now - self._written > self._every_s:
-            self._claims.record(self._claim, event)
+            bind(stage=event.stage, attempt=self._claims.record(self._claim, event))
             self._written = now
+        if event.kind != "progress":
+            _log.info("stage %s %s", event.stage, event.kind)
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    Worker(Settings(), sys.argv[1]).run()
+    process_settings = Settings()
+    configure(process_settings.log_format)
+    Worker(process_settings, sys.argv[1]).run()
