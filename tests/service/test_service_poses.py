@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import Server
+from served import Server
 from uploads_made import options, photo
 
 

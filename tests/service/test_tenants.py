@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import ROOT, Server, start_server
+from served import ROOT, Server, start_server
 from uploads_made import options, photo
 
 
