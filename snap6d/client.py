@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from snap6d.results import Estimate, Info
 from snap6d.transport import Transport
 from snap6d.webhooks import Webhooks
 
-Box = Sequence[float]
+Numbers = Iterable[Any]
+"""A tuple, nested ones, an array."""
 
 
 class Snap6D:
@@ -52,11 +53,11 @@ class Snap6D:
         image: PathLikeStr | bytes,
         objects: str | HasId | Sequence[str | HasId],
         *,
-        K: Any = None,
-        dist: Sequence[float] | None = None,
+        K: Numbers | None = None,
+        dist: Numbers | None = None,
         depth: PathLikeStr | bytes | None = None,
         depth_scale: float = 0.001,
-        boxes: Sequence[Box] | None = None,
+        boxes: Iterable[Numbers] | None = None,
         max_instances: int = 1,
         deadline_ms: int | None = None,
     ) -> Estimate:

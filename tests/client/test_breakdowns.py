@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,8 @@ import snap6d
 from snap6d import Estimate, Event, Job, Snap6D
 from snap6d.events import parse
 from snap6d.reading import read
+from workers.keys import KeyStore
+from workers.tables import Database
 
 
 @pytest.fixture
@@ -55,25 +57,57 @@ def test_the_same_call_with_the_same_key_goes_on(server: Server, photos: Path) -
         assert plate.wait().photos == 10
 
 
-def test_an_upload_outlives_the_server(tmp_path: Path, photos: Path) -> None:
-    """It is killed in the middle, and started again on the same data and port."""
-    first = start_server(tmp_path / "data")
-    url = str(first.client.base_url).rstrip("/")
+@dataclass
+class Locked:
+    """A service of one's own that asks for a key, and may be killed."""
+
+    server: Server
+    key: str
+
+    @property
+    def url(self) -> str:
+        return str(self.server.client.base_url).rstrip("/")
+
+    def kill(self) -> None:
+        self.server.process.kill()
+        self.server.process.wait(10)
+
+    def start_again(self) -> None:
+        """On the same data and port."""
+        self.server = start_server(self.server.data, "--port", self.url.rpartition(":")[2])
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Locked]:
+    data = tmp_path_factory.mktemp("locked")
+    _, key = KeyStore(Database(f"sqlite:///{data / 'snap6d.sqlite'}")).make("ours", "")
+    locked = Locked(start_server(data, SNAP6D_QUOTA_OBJECTS="1"), key)
+    yield locked
+    locked.server.stop()
+
+
+def test_a_key_is_asked_for_and_a_quota_is_told(locked: Locked) -> None:
+    with Snap6D(locked.url) as nobody, pytest.raises(snap6d.Unauthorized, match="snap6d keys make"):
+        nobody.info()
+    with Snap6D(locked.url, api_key=locked.key) as ours:
+        assert ours.info().profiles == ("preview", "standard")
+        draft = ours.objects.draft()
+        with pytest.raises(snap6d.QuotaExceeded):
+            ours.objects.draft()
+        ours.objects.delete(draft)
+
+
+def test_an_upload_outlives_the_server(locked: Locked, photos: Path) -> None:
     half = threading.Event()
-    with Snap6D(url) as service, ThreadPoolExecutor(1) as pool:
+    with Snap6D(locked.url, api_key=locked.key) as service, ThreadPoolExecutor(1) as pool:
         draft = service.objects.draft(name="object")
         sending = pool.submit(service.objects.upload, draft, photos, progress=lambda done, _: half.set() if done >= 4 else None)
         assert half.wait(20)
-        os.kill(first.process.pid, signal.SIGKILL)
-        first.process.wait(10)
-        first.client.close()
-        second = start_server(tmp_path / "data", "--port", url.rpartition(":")[2])
-        try:
-            assert len(sending.result(60).sent) == 10
-            assert service.objects.upload(draft, photos) == snap6d.Sent((), tuple(f"{n}.jpg" for n in range(10)))
-            assert service.objects.train(draft).wait().photos == 10
-        finally:
-            second.stop()
+        locked.kill()
+        locked.start_again()
+        assert len(sending.result(60).sent) == 10
+        assert service.objects.upload(draft, photos) == snap6d.Sent((), tuple(f"{n}.jpg" for n in range(10)))
+        assert service.objects.train(draft).wait().photos == 10
 
 
 def test_a_job_is_followed_though_answers_are_lost(server: Server, photos: Path) -> None:

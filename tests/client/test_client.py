@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from served import ROOT, Server, start_server
+from served import ROOT, Server
 from uploads_made import photo
 
 import snap6d
@@ -161,23 +161,6 @@ def test_lists_are_read_page_by_page_while_they_are_emptied(service: Snap6D) -> 
             listed.append(found.id)
             service.objects.delete(found)
     assert listed == made[::-1]
-
-
-def test_a_key_is_asked_for_and_taken(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "workers.cli", "keys", "make", "--tenant", "ours", "--data", str(tmp_path)]
-    key = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
-    server = start_server(tmp_path, SNAP6D_QUOTA_OBJECTS="1")
-    try:
-        url = str(server.client.base_url)
-        with pytest.raises(snap6d.Unauthorized, match="snap6d keys make"):
-            Snap6D(url).info()
-        ours = Snap6D(url, api_key=key)
-        assert ours.info().profiles == ("preview", "standard")
-        ours.objects.draft()
-        with pytest.raises(snap6d.QuotaExceeded):
-            ours.objects.draft()
-    finally:
-        server.stop()
 
 
 def test_the_lines_of_the_readme_work(server: Server, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
