@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from contextlib import closing
 from pathlib import Path
@@ -19,7 +20,7 @@ def download(transport: Transport, object_id: str, name: str, target: Path) -> P
     path.parent.mkdir(parents=True, exist_ok=True)
     patience = Patience(transport.patience_s)
     while True:
-        part = next(iter(sorted(path.parent.glob(f".{path.name}.*.part"))), None)  # its name holds the ETag of what it is part of
+        part = next(path.parent.glob(f".{glob.escape(path.name)}.*.part"), None)  # its name holds the ETag of what it is part of
         try:
             with closing(_open(transport, object_id, name, part)) as answer:
                 whole = _receive(answer, path, part, patience)

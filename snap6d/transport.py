@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable
@@ -18,10 +19,10 @@ NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx
 
 
 class Patience:
-    """Pauses between tries, longer each time, until `seconds` have gone by without progress."""
+    """Pauses between tries, longer each time, until `seconds` have gone by without progress, or `stop` is set."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float, stop: threading.Event | None = None) -> None:
+        self._seconds, self._stop = seconds, stop or threading.Event()
         self.renew()
 
     def renew(self) -> None:
@@ -31,9 +32,8 @@ class Patience:
     def pause(self, error: Snap6DError, at_least_s: float = 0.0) -> None:
         """Raises the error where there is no time left for another try."""
         pause_s = max(at_least_s, self._pause_s * random.uniform(0.5, 1.0))
-        if time.monotonic() + pause_s > self._until:
+        if time.monotonic() + pause_s > self._until or self._stop.wait(pause_s):
             raise error
-        time.sleep(pause_s)
         self._pause_s = min(LONGEST_PAUSE_S, 2 * self._pause_s)
 
 
@@ -68,27 +68,29 @@ class Transport:
         body: Callable[[], Iterable[bytes]] | None = None,
         stream: bool = False,
         patience_s: float | None = None,
+        stop: threading.Event | None = None,
         **request: Any,
     ) -> httpx.Response:
         """An answer below 400. `key`: the Idempotency-Key, by which a POST can be sent again; `repeatable`: it can without.
         `body`: read anew for every try.
 
-        With `stream` the caller closes the answer. Raises Snap6DError.
+        With `stream` the caller closes the answer. `stop`: from then on nothing is tried again. Raises Snap6DError.
         """
         headers = {**request.pop("headers", {}), **({"Idempotency-Key": key} if key else {})}
         repeatable = repeatable or method in ("GET", "PUT") or key is not None
-        patience = Patience(self.patience_s if patience_s is None else patience_s)
+        patience = Patience(self.patience_s if patience_s is None else patience_s, stop)
         while True:
             try:
                 built = self._http.build_request(method, path, headers=headers, content=body() if body else None, **request)
                 answer = self._http.send(built, stream=stream)
+                if answer.is_error:
+                    answer.read()
             except httpx.TransportError as broken:
                 self._try_again(broken, patience, repeatable)
                 continue
             self._answered_before = True
-            if answer.status_code < 400:
+            if not answer.is_error:
                 return answer
-            answer.read()
             answer.close()
             error = error_of(answer)
             if not passes(error, repeatable):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from urllib.parse import quote
 
@@ -19,13 +20,14 @@ def send_files(transport: Transport, object_id: str, files: list[File], count: C
     missing = [file for file in files if (file.name, file.sha256) not in there[file.kind]]
     skipped = [file for file in files if (file.name, file.sha256) in there[file.kind]]
     count(len(skipped), len(files))
-    pool = ThreadPoolExecutor(AT_ONCE)
+    pool, stop = ThreadPoolExecutor(AT_ONCE), threading.Event()
     try:
-        sending = [pool.submit(_send, transport, object_id, file) for file in missing]
+        sending = [pool.submit(_send, transport, object_id, file, stop) for file in missing]
         for done, future in enumerate(as_completed(sending), len(skipped) + 1):
             future.result()
             count(done, len(files))
     finally:
+        stop.set()  # where one has failed, the others don't wait for better times
         pool.shutdown(cancel_futures=True)
     return Sent(tuple(file.path.name for file in missing), tuple(file.path.name for file in skipped))
 
@@ -35,7 +37,7 @@ def _known(transport: Transport, object_id: str, kind: str) -> set[tuple[str, st
     return {(image["photo"], image.get("sent_sha256")) for image in listed}
 
 
-def _send(transport: Transport, object_id: str, file: File) -> None:
+def _send(transport: Transport, object_id: str, file: File, stop: threading.Event) -> None:
     headers = {"Content-Digest": file.content_digest, "Content-Type": "application/octet-stream"}
     path = f"/v1/objects/{object_id}/images/{quote(file.path.name, safe='')}"
-    transport.send("PUT", path, params={"kind": file.kind}, headers=headers, body=file.chunks)
+    transport.send("PUT", path, params={"kind": file.kind}, headers=headers, body=file.chunks, stop=stop)

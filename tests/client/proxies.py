@@ -17,9 +17,9 @@ class Flaky(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, target: str, losses: dict[str, int], bytes_first: int | None = None) -> None:
+    def __init__(self, target: str, losses: dict[str, int], bytes_first: int | None, refused: int | None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.target, self.losses, self.bytes_first = target, losses, bytes_first
+        self.target, self.losses, self.bytes_first, self.refused = target, losses, bytes_first, refused
         self.seen: list[str] = []
         self.lock = threading.Lock()
 
@@ -37,9 +37,12 @@ class Flaky(ThreadingHTTPServer):
 
 
 @contextmanager
-def flaky(target: str, losses: dict[str, int], bytes_first: int | None = None) -> Iterator[Flaky]:
-    """`losses`: such as {"POST /v1/objects": 1}. `bytes_first`: so much of a lost body arrives before the line is cut."""
-    with Flaky(target, losses, bytes_first) as proxy:
+def flaky(target: str, losses: dict[str, int], bytes_first: int | None = None, refused: int | None = None) -> Iterator[Flaky]:
+    """`losses`: such as {"POST /v1/objects": 1}. `bytes_first`: so much of a lost body arrives before the line is cut.
+
+    `refused`: those requests are not passed on, but answered with this status, and that a second later may be better.
+    """
+    with Flaky(target, losses, bytes_first, refused) as proxy:
         thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
@@ -54,9 +57,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _pass_on(self) -> None:
         body = self._body()
+        lost = self.server.loses(f"{self.command} {self.path}")
+        if lost and self.server.refused:
+            self.send_response(self.server.refused)
+            self.send_header("Retry-After", "1")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "transfer-encoding")}
         answer = httpx.request(self.command, self.server.target + self.path, content=body, headers=headers, timeout=30)
-        lost = self.server.loses(f"{self.command} {self.path}")
         self.close_connection = True
         if lost and self.server.bytes_first is None:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def test_answers_that_are_lost_make_nothing_twice(server: Server, photos: Path) -> None:
-    losses = {"POST /v1/objects": 3, "PUT": 2, "GET /v1/objects/": 1}  # two of the POSTs are the draft's, one is to train
+    losses = {"POST /v1/objects/": 1, "POST /v1/objects": 2, "PUT": 2, "GET /v1/objects/": 1}  # to train, to make the draft, ...
     with flaky(str(server.client.base_url).rstrip("/"), losses) as proxy, Snap6D(proxy.url, patience=10) as service:
         before = [found.id for found in service.objects.all()]
         cup = service.objects.create(photos, name="cup")
@@ -40,6 +41,18 @@ def test_answers_that_are_lost_make_nothing_twice(server: Server, photos: Path) 
         assert [job.id for job in service.jobs.all(cup.id)] == [cup.job_id]
         assert sum(request.startswith("PUT") for request in proxy.seen) == 12
         assert not any(proxy.losses.values())
+
+
+@pytest.mark.parametrize(("status", "error"), [(429, snap6d.Busy), (503, snap6d.Busy), (507, snap6d.StorageFull)])
+def test_a_busy_or_full_server_is_waited_for_as_long_as_it_says(server: Server, photos: Path, status: int, error: type) -> None:
+    url = str(server.client.base_url).rstrip("/")
+    with flaky(url, {"PUT": 1}, refused=status) as proxy, Snap6D(proxy.url, patience=5) as service:
+        draft, began = service.objects.draft(), time.monotonic()
+        assert len(service.objects.upload(draft, photos).sent) == 10
+        assert time.monotonic() - began >= 1
+        assert sum(request.startswith("PUT") for request in proxy.seen) == 11
+    with flaky(url, {"PUT": 100}, refused=status) as proxy, Snap6D(proxy.url, patience=0.5) as service, pytest.raises(error):
+        service.objects.upload(service.objects.draft(), photos)
 
 
 def test_the_same_call_with_the_same_key_goes_on(server: Server, photos: Path) -> None:
