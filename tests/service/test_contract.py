@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import Server
+from served import Server
 
 EXAMPLES = os.environ.get("SNAP6D_CHAOS", "6")
 CHECKS = (

@@ -17,7 +17,7 @@ import httpx
 import pytest
 from uploads_made import options, photo
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 STAND_INS = {
     "PYTHONPATH": str(ROOT / "tests" / "workers"),
     "SNAP6D_PIPELINE": "stand_in:PIPELINE",
