@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import poselib
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numba import njit
 from numpy import ndarray
 
 from reconstruction.scene import Camera, RigidTransform
 from surfemb.estimation.correspondences import Evidence, Surface
+from surfemb.samples.viewpoints import NEAREST
 
 
 @dataclass(frozen=True)
@@ -135,10 +136,15 @@ def _point_at(weights, rows, levels):  # type: ignore[no-untyped-def]
     return found
 
 
+def too_near(poses: PoseBatch, surface: Surface) -> Bool[ndarray, "n"]:
+    """Behind the camera or closer than any view that the networks were trained on: there a speck of the object explains any image."""
+    return np.asarray(poses.translations[:, 2] < NEAREST * np.linalg.norm(surface.points, axis=1).max())
+
+
 def plausible(poses: PoseBatch, surface: Surface, camera: Camera) -> ndarray:
-    """In front of the camera, its centre near the crop, its size between a sixth of the crop and twice the crop."""
+    """Not too near, its centre near the crop, its size between a sixth of the crop and twice the crop."""
     z = poses.translations[:, 2]
     size_px = camera.fx * surface.mesh.diameter / np.where(z > 0, z, np.inf)
     centre = camera.project(poses.translations)
     near = (np.abs(centre - camera.width / 2) < camera.width).all(-1)
-    return (z > 0.5 * surface.mesh.diameter) & (size_px > camera.width / 6) & (size_px < 2 * camera.width) & near
+    return ~too_near(poses, surface) & (size_px > camera.width / 6) & (size_px < 2 * camera.width) & near

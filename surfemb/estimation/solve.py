@@ -11,7 +11,7 @@ from numpy import ndarray
 from reconstruction.rasterizers import Rasterizer
 from reconstruction.scene import RigidTransform
 from surfemb.estimation.correspondences import Evidence, Surface
-from surfemb.estimation.pnp import HypothesisConfig, PoseBatch, plausible, propose
+from surfemb.estimation.pnp import HypothesisConfig, PoseBatch, plausible, propose, too_near
 from surfemb.estimation.refine import RefineConfig, Refined, refine_pose
 from surfemb.estimation.scoring import Fit, coarse_scores, distinct, fit_pose
 
@@ -64,6 +64,7 @@ def solve_crop(
     best = _distinct_best(found, config.finalists, surface)
     found += [scored(refine_pose(rasterizer, evidence, surface, refined.crop_from_obj, last)) for _, refined in best]
     found += [scored(Refined(given[i], best[0][1].information)) for i in range(len(given))]  # so that nothing gets worse
+    found = [found[i] for i in np.flatnonzero(~too_near(PoseBatch.of(refined.crop_from_obj for _, refined in found), surface))]
     cam_from_crop = crop.crop_from_cam.inverse()
     axes = np.kron(np.eye(2), cam_from_crop.rotation)
     return [

@@ -18,7 +18,7 @@ from reconstruction.scene.images import write_mask, write_photo
 from reconstruction.scene.view import load_views, save_views
 from reconstruction.stage import Progress, Quality, Stage, StageContext, silent
 from surfemb.samples.backgrounds import folder_pictures, surroundings, texture, write_pictures
-from surfemb.samples.viewpoints import ViewRange, projected_box
+from surfemb.samples.viewpoints import NEAREST, ViewRange, projected_box
 from surfemb.split import split_views
 
 Shade = Callable[[Float[ndarray, "n 3"], Float[ndarray, "n 3"], Float[ndarray, "n 3"]], Float[ndarray, "n 3"]]
@@ -69,8 +69,8 @@ def render_views(mesh: Mesh, shade: Shade, view_range: ViewRange, config: Synthe
         else:
             cam_from_obj = view_range.sample(rng, config.margin_deg, config.stretch)
         depth = cam_from_obj.translation[2]
-        if depth < 1.2 * reach:  # the camera may not enter the object
-            cam_from_obj = RigidTransform(cam_from_obj.rotation, cam_from_obj.translation * (1.2 * reach / depth))
+        if depth < NEAREST * reach:  # the camera may not enter the object
+            cam_from_obj = RigidTransform(cam_from_obj.rotation, cam_from_obj.translation * (NEAREST * reach / depth))
         wide = Camera(1000, 1000, 1000.0, 1000.0, 499.5, 499.5)
         box = projected_box(wide, cam_from_obj, mesh.vertices)
         assert box is not None

@@ -15,6 +15,8 @@ from reconstruction.scene import Camera, RigidTransform, View
 from reconstruction.scene.transforms import look_at
 
 Box = tuple[float, float, float, float]
+NEAREST = 1.2
+"""Least distance of a camera from the object's centre, over that of the object's farthest point: it may not enter the object."""
 
 
 @dataclass(frozen=True)
