@@ -22,10 +22,12 @@ def load_or_render(folder: Path, config: CaptureConfig, make_mesh: Callable[[], 
     return GeneratedCapture.load(folder)
 
 
-def onboard(folder: Path, capture: GeneratedCapture, recipe: Recipe, on_event: Callable[[StageEvent], None]) -> Workspace:
-    """In FOLDER/object, from one box in one photo and the board's layout; goes on where it stopped."""
+def onboard(
+    folder: Path, capture: GeneratedCapture, recipe: Recipe, on_event: Callable[[StageEvent], None], masks: Path | None = None
+) -> Workspace:
+    """In FOLDER/object, from one box in one photo, the board's layout and masks, if any are given; goes on where it stopped."""
     middle = capture.photos[len(capture.photos) // 2]
     request = Capture(prompt=Prompt(middle.path.name, box=capture.box(middle)), scale=capture.board())
-    workspace = prepare(capture.photo_dir, folder / "object", request, resume=(folder / "object").exists())
+    workspace = prepare(capture.photo_dir, folder / "object", request, masks=masks, resume=(folder / "object").exists())
     run_pipeline(workspace.root, recipe, on_event)
     return workspace

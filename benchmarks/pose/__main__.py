@@ -86,7 +86,7 @@ def _lmo(a: argparse.Namespace, console: Console) -> list[Prepared]:
         folder, (make_mesh, _) = a.out / "pose" / "lmo" / name, lmo.centred(obj)
         console.rule(f"onboarding {name}")
         with Bars(console) as bars:
-            workspace = generated.onboard(folder, name, make_mesh, Recipe(a.profile, lmo.LOOKS), bars)
+            workspace = generated.onboard(folder, name, make_mesh, Recipe(a.profile, lmo.LOOKS), bars, true_masks=True)
         prepared.append((lmo.make_tests(a.lmo, name, obj, folder, workspace), workspace))
     return prepared
 

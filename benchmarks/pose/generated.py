@@ -20,10 +20,13 @@ PHOTO = CaptureConfig(width=960, height=720, depth=True)
 FROM_ABOVE = {"mug": 8}  # photos that look into what is hollow
 
 
-def onboard(folder: Path, name: str, make_mesh: Callable[[], Mesh], recipe: Recipe, on_event: Callable[[StageEvent], None]) -> Workspace:
+def onboard(
+    folder: Path, name: str, make_mesh: Callable[[], Mesh], recipe: Recipe, on_event: Callable[[StageEvent], None], true_masks: bool = False
+) -> Workspace:
     """Photographs the object and onboards it in `folder`."""
     config = replace(PHOTO, photos=60, held_out=0, from_above=FROM_ABOVE.get(name, 0))
-    return captures.onboard(folder, captures.load_or_render(folder / "capture", config, make_mesh), recipe, on_event)
+    capture = captures.load_or_render(folder / "capture", config, make_mesh)
+    return captures.onboard(folder, capture, recipe, on_event, capture.photos[0].mask_path.parent if true_masks else None)
 
 
 def make_tests(folder: Path, name: str, make_mesh: Callable[[], Mesh], count: int, workspace: Workspace) -> TestSet:

@@ -1,4 +1,7 @@
-"""(c) BOP's LM-O: the objects are onboarded from captures rendered of their given models, then asked about the real images."""
+"""(c) BOP's LM-O: the objects are onboarded from captures rendered of their given models, then asked about the real images.
+
+The captures' true masks are given: a grey can in its grey shadow is not what is measured here.
+"""
 
 from __future__ import annotations
 
