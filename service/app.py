@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import time
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -19,6 +18,7 @@ from service.settings import ServiceSettings
 from workers.jobs import JobStore
 from workers.pipeline import Pipeline, load
 from workers.queue import Mailbox, celery_app
+from workers.storage import open_storage, sweep_regularly
 from workers.tables import Database
 
 DESCRIPTION = "Photos of an object in, metric 6-D poses out. Errors are application/problem+json; times are seconds since 1970."
@@ -37,7 +37,10 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.context = context = _open(settings)
+        stop = threading.Event()
+        sweep_regularly(context.storage, stop)
         yield
+        stop.set()
         context.mailbox.close()
 
     app = FastAPI(title="Snap6D", version=version("snap6d"), description=DESCRIPTION, lifespan=lifespan)
@@ -56,12 +59,9 @@ def create_app(settings: ServiceSettings) -> FastAPI:
 
 
 def _open(settings: ServiceSettings) -> Context:
-    settings.objects.mkdir(parents=True, exist_ok=True)
-    settings.incoming.mkdir(exist_ok=True)
-    for leftover in settings.incoming.iterdir():  # of a process that died; others may be receiving right now
-        if leftover.stat().st_mtime < time.time() - 86400:
-            shutil.rmtree(leftover, ignore_errors=True)
     pipeline: Pipeline = load(settings.pipeline)
-    store = JobStore(Database(settings.database), pipeline.names)
+    database = Database(settings.database)
+    store = JobStore(database, pipeline.names, settings.silent_s)
+    storage = open_storage(settings, database, "views")
     broker = celery_app(settings.broker_url)
-    return Context(settings, pipeline, store, broker, Mailbox(broker), Turnstile(settings.max_estimates_waiting))
+    return Context(settings, pipeline, store, storage, broker, Mailbox(broker), Turnstile(settings.max_estimates_waiting))

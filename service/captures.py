@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -24,7 +23,7 @@ from workers.queue import wake
 
 
 def accept(context: Context, form: Form, folder: Path) -> JobRow:
-    """Checks everything, then lets the object appear: its folder by one rename, its rows by one transaction.
+    """Checks everything, then lets the object appear: its files first, then its rows in one transaction.
 
     `folder` holds the upload, on the file system of the objects. Raises InputError and its like.
     """
@@ -40,10 +39,9 @@ def accept(context: Context, form: Form, folder: Path) -> JobRow:
         raise InputError("the form holds no photos", try_next=advice)
     _check_companions(kept, photos, options)
     _with_kept_names(options.capture(), photos, kept["video"]).save(Workspace(object_dir).capture)
-    _sync(object_dir)
     object_id = new_id("obj")
-    object_dir.rename(context.settings.objects / object_id)
-    job = context.store.create(object_id, options.name, len(photos), options.profile)
+    parts = context.storage.admit(object_id, object_dir)
+    job = context.store.create(object_id, options.name, len(photos), options.profile, parts=parts)
     wake(context.broker, job.id)
     return job
 
@@ -104,13 +102,3 @@ def _with_kept_names(capture: Capture, photos: dict[str, str], videos: list[Path
         poses = {Path(kept(name)).stem: pose for name, pose in capture.cameras.poses.items()}
         capture = replace(capture, cameras=replace(capture.cameras, poses=poses))
     return capture
-
-
-def _sync(folder: Path) -> None:
-    """Files and folders: what is accepted outlives a power cut."""
-    for path in [*folder.rglob("*"), folder]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

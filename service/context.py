@@ -15,6 +15,7 @@ from service.settings import ServiceSettings
 from workers.jobs import JobStore
 from workers.pipeline import Pipeline
 from workers.queue import Mailbox
+from workers.storage import Storage
 
 
 @dataclass
@@ -41,13 +42,14 @@ class Context:
     settings: ServiceSettings
     pipeline: Pipeline
     store: JobStore
+    storage: Storage
     broker: Celery
     mailbox: Mailbox
     estimates: Turnstile
 
     def live_queues(self) -> set[str]:
-        """Queues that a worker serves: one that has not missed five beats."""
-        return set(self.store.live_workers(max(10.0, 5 * self.settings.beat_s)).values())
+        """Queues that a worker serves."""
+        return set(self.store.live_workers(self.settings.silent_s).values())
 
 
 def _context(request: Request) -> Context:

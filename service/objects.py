@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 
-from reconstruction.verdicts import PhotoVerdict, latest_verdicts
+from reconstruction.verdicts import VERDICT_FILES, PhotoVerdict, latest_verdicts
 from reconstruction.workspace import Workspace
 from service.captures import accept
 from service.context import Ctx
@@ -34,8 +33,13 @@ ARTIFACTS = (
     "scale/scale.json",
     "scale/views.json",
     "validation/accuracy.json",
+    "surface/*.png",
+    "surface/*.jpg",
+    "masks/**/*.png",
+    "validation/*.png",
+    "validation/*.jpg",
+    "logs/*.log",
 )
-ARTIFACT_PATTERNS = ("surface/*.png", "surface/*.jpg", "masks/**/*.png", "validation/*.png", "validation/*.jpg", "logs/*.log")
 
 _files = {"type": "array", "items": {"type": "string", "format": "binary"}}
 FORM: dict[str, Any] = {
@@ -79,16 +83,16 @@ def get_object(object_id: str, context: Ctx) -> Object:
 def delete_object(object_id: str, context: Ctx) -> None:
     """Removes the object, its photos and everything made from them. Not while a job works on it."""
     context.store.delete(object_id)
-    shutil.rmtree(context.settings.objects / object_id, ignore_errors=True)
+    context.storage.delete(object_id)
 
 
 @router.get("/objects/{object_id}/images")
 def list_images(object_id: str, context: Ctx) -> list[Image]:
     """A verdict for each photo, as far as it is known by now."""
     context.store.object(object_id)
-    workspace = Workspace(context.settings.objects / object_id)
+    workspace = Workspace(context.storage.view(object_id, VERDICT_FILES))
     known = {verdict.photo: verdict for verdict in latest_verdicts(workspace)}
-    given = {path.stem for path in workspace.photos.iterdir()} if workspace.photos.is_dir() else set()
+    given = {PurePosixPath(name).stem for name in context.storage.listing(object_id, ["capture/photos/*"])}
     photos = sorted(given | set(known))
     return [Image.model_validate(known.get(photo) or PhotoVerdict(photo, "pending", None, "not looked at yet")) for photo in photos]
 
@@ -98,8 +102,8 @@ def list_artifacts(object_id: str, context: Ctx) -> list[Artifact]:
     """What has been made so far."""
     context.store.object(object_id)
     base = f"/v1/objects/{object_id}/artifacts"
-    files = _artifacts(context.settings.objects / object_id)
-    return [Artifact(name=name, bytes=path.stat().st_size, href=f"{base}/{name}") for name, path in files.items()]
+    files = context.storage.listing(object_id, ARTIFACTS)
+    return [Artifact(name=name, bytes=size, href=f"{base}/{name}") for name, size in files.items()]
 
 
 @router.get("/objects/{object_id}/artifacts/{name:path}", response_class=FileResponse)
@@ -107,13 +111,7 @@ def get_artifact(object_id: str, name: str, context: Ctx) -> FileResponse:
     """One file; byte ranges and ETag are understood."""
     context.store.object(object_id)
     # Looked up among the files that exist: a name is never made into a path.
-    path = _artifacts(context.settings.objects / object_id).get(name)
-    if path is None:
+    if name not in context.storage.listing(object_id, ARTIFACTS):
         raise NotFound(f"object {object_id} has no artifact {name!r}", try_next=f"GET /v1/objects/{object_id}/artifacts lists them")
+    path = context.storage.view(object_id, [name]) / name
     return FileResponse(path, filename=path.name)
-
-
-def _artifacts(object_dir: Path) -> dict[str, Path]:
-    fixed = [object_dir / name for name in ARTIFACTS if (object_dir / name).is_file()]
-    found = [path for pattern in ARTIFACT_PATTERNS for path in sorted(object_dir.glob(pattern))]
-    return {path.relative_to(object_dir).as_posix(): path for path in fixed + found}

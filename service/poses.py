@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,9 @@ FORM: dict[str, Any] = {
 @router.post("/estimate", openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM}}}})
 async def estimate(request: Request, context: Ctx) -> Estimate:
     """Where the objects are in the image: their poses in the camera, none where none was found."""
-    with context.estimates.enter(), incoming(context.settings) as folder:
+    with context.estimates.enter(), incoming(context.settings) as folder, context.storage.lending(folder) as lend:
         form = await receive(request, folder, context.settings)
-        question, deadline_s = await run_in_threadpool(_question, context, form, folder)
+        question, deadline_s = await run_in_threadpool(_question, context, form, folder, lend)
         future = asyncio.wrap_future(await run_in_threadpool(context.mailbox.ask, question, deadline_s))
         try:
             answer = await asyncio.wait_for(future, deadline_s)
@@ -49,7 +50,7 @@ async def estimate(request: Request, context: Ctx) -> Estimate:
     return Estimate.model_validate(answer["answer"])
 
 
-def _question(context: Context, form: Form, folder: Path) -> tuple[dict[str, Any], float]:
+def _question(context: Context, form: Form, folder: Path, lend: Callable[[Path], str]) -> tuple[dict[str, Any], float]:
     """Everything that can be refused is refused here, before a worker is asked."""
     settings = context.settings
     options = parse_options(EstimateOptions, form.texts.get("options") or "{}")
@@ -67,9 +68,7 @@ def _question(context: Context, form: Form, folder: Path) -> tuple[dict[str, Any
         raise InputError(f"{len(images)} images came", try_next="send one form field called image, and at most one called depth")
     if ESTIMATE not in context.live_queues():
         raise NoWorker("no estimate worker is running", try_next="wait for it to start, or look at /readyz and the worker's log")
-    relative: dict[str, str] = {}
-    for upload in (*images, *form.named("depth")):
-        kept = keep_image(upload, folder, settings, stem=upload.field)
-        relative[upload.field] = str(kept.relative_to(settings.data))
+    uploads = (*images, *form.named("depth"))
+    lent = {upload.field: lend(keep_image(upload, folder, settings, stem=upload.field)) for upload in uploads}
     deadline_s = min(options.deadline_ms or settings.default_deadline_ms, settings.max_deadline_ms) / 1000
-    return {**options.model_dump(exclude={"deadline_ms"}), **relative}, deadline_s
+    return {**options.model_dump(exclude={"deadline_ms"}), **lent}, deadline_s

@@ -56,6 +56,7 @@ STATUS = {
     "not-ready": 409,
     "backend-missing": 501,
     "storage-failed": 507,
+    "storage-unreachable": 503,
     "no-worker": 503,
     "no-broker": 503,
     "busy": 503,

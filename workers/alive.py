@@ -13,7 +13,7 @@ from workers.tables import Database
 def alive() -> bool:
     """Whether a worker of this host name, a container's own, gave a sign of life in the last five beats."""
     settings = Settings()
-    names = JobStore(Database(settings.database), ()).live_workers(max(10.0, 5 * settings.beat_s))
+    names = JobStore(Database(settings.database), ()).live_workers(settings.silent_s)
     return any(name.partition("@")[2].startswith(f"{socket.gethostname()}-") for name in names)
 
 

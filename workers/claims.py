@@ -15,8 +15,10 @@ from sqlalchemy import Connection, and_, case, delete, func, insert, or_, select
 from reconstruction.errors import PipelineError
 from workers.failures import StageCrashed, error_to_json
 from workers.jobs import HELD, set_object_state
-from workers.pipeline import Recipe, StageEvent
+from workers.parts import Parts, write_parts
+from workers.pipeline import CPU, Recipe, StageEvent
 from workers.publish import finite
+from workers.storage import label_at
 from workers.tables import ATTEMPTS, JOBS, WORKERS, Database
 
 OBJECT_STATE = {"succeeded": "ready", "failed": "failed", "canceled": "draft"}
@@ -38,6 +40,15 @@ class Claim:
     recipe: Recipe
     token: int
     round: int
+    created_at: float
+    """Of the job."""
+    done: frozenset[str]
+    """Stages that have succeeded in this round, or were skipped."""
+
+    @property
+    def label(self) -> str:
+        """Of the files that are stored under this claim."""
+        return label_at(self.created_at, self.token)
 
 
 class ClaimStore:
@@ -47,23 +58,28 @@ class ClaimStore:
         self._db, self._pipeline = database, pipeline
         self._lease_s, self._max_attempts = lease_s, max_attempts
 
-    def due(self) -> list[str]:
-        """Jobs that nobody works on: queued, or held by a worker that stopped beating. Oldest first."""
+    def due(self, queue: str = CPU) -> list[str]:
+        """Jobs of the queue that nobody works on: queued, or held by a worker that stopped beating. Oldest first."""
         with self._db.read() as db:
-            return list(db.execute(select(JOBS.c.id).where(_due(time.time())).order_by(JOBS.c.created_at)).scalars())
+            return list(db.execute(select(JOBS.c.id).where(_due(time.time(), queue)).order_by(JOBS.c.created_at)).scalars())
 
-    def claim(self, job_id: str, worker: str) -> Claim | None:
-        """Takes the job for one lease; None where someone else has it or it is over. Doubled messages end here."""
+    def claim(self, job_id: str, worker: str, queue: str = CPU) -> Claim | None:
+        """Takes the job for one lease; None where someone else has it, it is over or of another queue. Doubled messages end here."""
         now = time.time()
         with self._db.write() as db:
-            row = db.execute(select(JOBS).where(JOBS.c.id == job_id, _due(now)).with_for_update(skip_locked=True)).first()
+            row = db.execute(select(JOBS).where(JOBS.c.id == job_id, _due(now, queue)).with_for_update(skip_locked=True)).first()
             if row is None:
                 return None
             values = {"status": "canceling" if row.status == "canceling" else "running", "token": row.token + 1, "worker": worker}
             times = {"lease_until": now + self._lease_s, "started_at": row.started_at or now, "updated_at": now}
             db.execute(update(JOBS).where(JOBS.c.id == job_id).values(**values, **times))
             _close_attempts(db, job_id, "abandoned")
-        return Claim(job_id, row.object_id, Recipe(row.profile, row.overrides, self._pipeline), row.token + 1, row.round)
+            done = select(ATTEMPTS.c.stage).where(
+                ATTEMPTS.c.job_id == job_id, ATTEMPTS.c.round == row.round, ATTEMPTS.c.status.in_(("succeeded", "skipped"))
+            )
+            finished = frozenset(db.execute(done).scalars())
+        recipe = Recipe(row.profile, row.overrides, self._pipeline)
+        return Claim(job_id, row.object_id, recipe, row.token + 1, row.round, row.created_at, finished)
 
     def beat(self, claim: Claim) -> bool:
         """Keeps the lease. True where the job is to be canceled. Raises LeaseLost."""
@@ -71,17 +87,27 @@ class ClaimStore:
             self._update(db, claim, lease_until=time.time() + self._lease_s)
             return db.execute(select(JOBS.c.status).where(JOBS.c.id == claim.job_id)).scalar() == "canceling"
 
-    def record(self, claim: Claim, event: StageEvent) -> None:
-        """Writes down what happened to a stage. Raises LeaseLost, and StageCrashed when it has had all its attempts."""
+    def record(self, claim: Claim, event: StageEvent, parts: Parts | None = None) -> None:
+        """Writes down what happened to a stage, and which files count from now on: both or neither.
+
+        Raises LeaseLost, and StageCrashed when it has had all its attempts.
+        """
         stage = {"name": event.stage, "index": event.index, "count": event.count, "step": event.step, "steps": event.steps}
         stage |= {"message": event.message, "eta_s": event.eta_s}
         with self._db.write() as db:
             self._update(db, claim, stage=stage, progress=event.progress, updated_at=time.time())
+            write_parts(db, claim.object_id, parts or {})
             if event.kind == "started":
                 self._begin_attempt(db, claim, event.stage)
             elif event.kind != "progress":
                 error = event.error and error_to_json(event.error)
                 _close_attempts(db, claim.job_id, event.kind, seconds=event.seconds, quality=finite(event.quality), error=error)
+
+    def record_parts(self, claim: Claim, parts: Parts) -> None:
+        """Which files count from now on. Raises LeaseLost."""
+        with self._db.write() as db:
+            self._update(db, claim, updated_at=time.time())
+            write_parts(db, claim.object_id, parts)
 
     def finish(self, claim: Claim, status: str, error: PipelineError | None = None) -> None:
         """Ends the job as succeeded, failed or canceled; the object with it. Raises LeaseLost."""
@@ -93,11 +119,11 @@ class ClaimStore:
             _close_attempts(db, claim.job_id, "interrupted")
             set_object_state(db, claim.object_id, OBJECT_STATE[status])
 
-    def release(self, claim: Claim) -> None:
-        """Gives the job back for another worker, at once and without counting an attempt. Raises LeaseLost."""
+    def release(self, claim: Claim, queue: str | None = None) -> None:
+        """Gives the job back for another worker, of this queue, at once and without counting an attempt. Raises LeaseLost."""
         with self._db.write() as db:
             back = case((JOBS.c.status == "canceling", "canceling"), else_="queued")
-            self._update(db, claim, status=back, lease_until=0.0, worker=None)
+            self._update(db, claim, status=back, queue=queue or JOBS.c.queue, lease_until=0.0, worker=None)
             _close_attempts(db, claim.job_id, "interrupted")
 
     def worker_beat(self, worker: str, queue: str) -> None:
@@ -121,8 +147,10 @@ class ClaimStore:
         db.execute(insert(ATTEMPTS).values(**values))
 
 
-def _due(now: float) -> Any:
-    return or_(JOBS.c.status == "queued", and_(JOBS.c.status.in_(HELD), JOBS.c.lease_until < now))
+def _due(now: float, queue: str) -> Any:
+    """What is to be canceled is for whoever looks first: a worker of its own queue may never come."""
+    free = or_(JOBS.c.status == "queued", and_(JOBS.c.status.in_(HELD), JOBS.c.lease_until < now))
+    return and_(free, or_(JOBS.c.queue == queue, JOBS.c.status == "canceling"))
 
 
 def _close_attempts(db: Connection, job_id: str, status: str, **values: Any) -> None:

@@ -1,6 +1,7 @@
 """`snap6d serve`: everything that the service needs, started as children, restarted when they die, stopped together.
 
-SNAP6D_BROKER_URL set: no Redis is started. SNAP6D_DATABASE_URL set: no SQLite file is made.
+SNAP6D_BROKER_URL set: no Redis is started. SNAP6D_DATABASE_URL set: no SQLite file is made. A worker for each
+GPU is started where nvidia-smi lists one.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import IO
 
 from reconstruction.errors import InputError, PipelineError, StorageError
 from workers.leash import stop_group
-from workers.queue import CPU, ESTIMATE, socket_url
+from workers.queue import CPU, ESTIMATE, GPU, socket_url
 from workers.settings import Settings
 from workers.tables import Database
 
@@ -118,7 +119,24 @@ def _processes(settings: Settings, logs: Path, listener_fd: int) -> list[Child]:
     api = ["-m", "uvicorn", "service.app:from_environment", "--factory", "--fd", str(listener_fd), "--log-level", "warning"]
     python, environment = sys.executable, settings.environment()
     workers = [Child(f"worker-{q}", [python, "-m", "workers.tasks", q], logs / f"worker-{q}.log", environment) for q in (CPU, ESTIMATE)]
+    gpus = gpu_names() if settings.gpu_workers is None else [""] * settings.gpu_workers
+    for number, gpu in enumerate(gpus):
+        mine = {**environment, "CUDA_VISIBLE_DEVICES": gpu} if gpu else environment
+        workers.append(Child(f"worker-gpu-{number}", [python, "-m", "workers.tasks", GPU], logs / f"worker-gpu-{number}.log", mine))
     return [*workers, Child("api", [python, *api], logs / "api.log", environment, (listener_fd,))]
+
+
+def gpu_names() -> list[str]:
+    """Of the GPUs that may be used here, one worker each: as CUDA_VISIBLE_DEVICES has them, else as nvidia-smi lists them."""
+    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if allowed is not None:
+        return [name for name in allowed.split(",") if name.strip() not in ("", "-1")]
+    command = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
+    try:
+        listed = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return listed.split()
 
 
 def _prepare(data: Path) -> Path:

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections import OrderedDict
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,14 @@ from reconstruction.workspace import Workspace
 from workers.failures import error_to_json
 from workers.frames import load_frame
 from workers.pipeline import load
-from workers.settings import Settings
+from workers.storage import Storage
 
 
 class Estimators:
     """The last few objects' estimators, one loaded at most once for each version of its model."""
 
-    def __init__(self, target: str, kept: int) -> None:
-        self._target, self._kept = target, kept
+    def __init__(self, target: str, needs: tuple[str, ...], kept: int) -> None:
+        self._target, self.needs, self._kept = target, needs, kept
         self._loaded: OrderedDict[tuple[Path, str], Any] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -41,31 +42,35 @@ class Estimators:
             return self._loaded[key], version
 
 
-def answer(estimators: Estimators, settings: Settings, question: dict[str, Any]) -> dict[str, Any]:
+def answer(estimators: Estimators, storage: Storage, question: dict[str, Any]) -> dict[str, Any]:
     """{"answer": ...} or {"error": ...}: a bad question is answered, not raised, so that it harms no neighbour."""
     try:
-        return {"answer": estimate(estimators, settings, question)}
+        return {"answer": estimate(estimators, storage, question)}
     except PipelineError as error:
         return {"error": error_to_json(error)}
 
 
-def estimate(estimators: Estimators, settings: Settings, question: dict[str, Any]) -> dict[str, Any]:
-    """`question`: image and depth as paths below the data folder, object_ids, K, dist, boxes, max_instances, depth_scale."""
+def estimate(estimators: Estimators, storage: Storage, question: dict[str, Any]) -> dict[str, Any]:
+    """`question`: image and depth by the names that they were lent under, object_ids, K, dist, boxes, max_instances, depth_scale."""
     started = time.perf_counter()
-    depth = question.get("depth")
-    frame = load_frame(
-        settings.data / question["image"],
-        question.get("K"),
-        question.get("dist") or (),
-        question.get("boxes"),
-        settings.data / depth if depth else None,
-        question.get("depth_scale") or 0.001,
-    )
+    with ExitStack() as borrowed:
+        image, depth = (
+            borrowed.enter_context(storage.borrowed(name)) if name else None for name in (question["image"], question.get("depth"))
+        )
+        assert image
+        frame = load_frame(
+            image,
+            question.get("K"),
+            question.get("dist") or (),
+            question.get("boxes"),
+            depth,
+            question.get("depth_scale") or 0.001,
+        )
     timing = {"read": _ms(started)}
     poses, versions, scales = [], {}, []
     for object_id in question["object_ids"]:
-        object_dir = settings.objects / object_id
         loading = time.perf_counter()
+        object_dir = storage.restore(object_id, estimators.needs)
         estimator, versions[object_id] = estimators.get(object_dir)
         timing["load"] = timing.get("load", 0.0) + _ms(loading)
         found = estimator.estimate(frame.image, frame.camera, frame.boxes, frame.depth, question.get("max_instances") or 1)

@@ -13,6 +13,8 @@ from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
 from reconstruction.capture_warnings import CaptureWarning, collect_warnings
 from reconstruction.errors import PipelineError
+from workers.parts import Parts, write_parts
+from workers.pipeline import CPU
 from workers.tables import ATTEMPTS, JOBS, OBJECTS, WORKERS, Database
 
 ENDED = ("succeeded", "failed", "canceled")
@@ -64,6 +66,10 @@ class JobRow:
     stage: dict[str, Any] | None
     stages: tuple[StageRow, ...]
     queue_position: int | None
+    queue: str
+    """Of its next stage: cpu or gpu."""
+    waiting_for: str | None
+    """What has to come before anybody works on it."""
     error: dict[str, Any] | None
     created_at: float
     started_at: float | None
@@ -73,19 +79,22 @@ class JobRow:
 
 
 class JobStore:
-    """`stages` are the names of the pipeline's stages, in order."""
+    """`stages` are the names of the pipeline's stages, in order. A worker silent for `silent_s` is taken to be gone."""
 
-    def __init__(self, database: Database, stages: tuple[str, ...]) -> None:
-        self._db, self._stages = database, stages
+    def __init__(self, database: Database, stages: tuple[str, ...], silent_s: float = 10.0) -> None:
+        self._db, self._stages, self._silent_s = database, stages, silent_s
 
     # objects
 
-    def create(self, object_id: str, name: str, photos: int, profile: str, overrides: dict[str, Any] | None = None) -> JobRow:
-        """A new object and the job that onboards it, in one transaction."""
+    def create(
+        self, object_id: str, name: str, photos: int, profile: str, overrides: dict[str, Any] | None = None, parts: Parts | None = None
+    ) -> JobRow:
+        """A new object, its files (`Storage.admit`) and the job that onboards it, in one transaction."""
         now = time.time()
         job_id = new_id("job")
         with self._db.write() as db:
             db.execute(insert(OBJECTS).values(id=object_id, name=name, state="onboarding", photos=photos, created_at=now, updated_at=now))
+            write_parts(db, object_id, parts or {})
             values = {"id": job_id, "object_id": object_id, "profile": profile, "overrides": overrides or {}}
             db.execute(insert(JOBS).values(**values, status="queued", created_at=now, updated_at=now))
         return self.job(job_id)
@@ -144,6 +153,7 @@ class JobStore:
         job = self.job(job_id)
         values = {
             "status": "queued",
+            "queue": CPU,
             "error": None,
             "stage": None,
             "finished_at": None,
@@ -175,10 +185,21 @@ class JobStore:
         stages = self._stage_rows(db, row.id)
         position = None
         if row.status == "queued":
-            ahead = select(func.count()).where(JOBS.c.status == "queued", JOBS.c.created_at < row.created_at)
-            position = db.execute(ahead).scalar_one()
+            before = JOBS.c.created_at < row.created_at
+            position = db.execute(select(func.count()).where(JOBS.c.status == "queued", JOBS.c.queue == row.queue, before)).scalar_one()
         shared = {name: getattr(row, name) for name in JobRow.__dataclass_fields__ if name in JOBS.c}
-        return JobRow(**shared, stages=stages, queue_position=position, warnings=collect_warnings(stage.quality for stage in stages))
+        warnings = collect_warnings(stage.quality for stage in stages)
+        return JobRow(**shared, stages=stages, queue_position=position, waiting_for=self._waiting_for(db, row), warnings=warnings)
+
+    def _waiting_for(self, db: Connection, row: Any) -> str | None:
+        """Nobody works on it, and nobody is there who could."""
+        now = time.time()
+        if row.status in ENDED or (row.status in HELD and row.lease_until > now):
+            return None
+        served = select(WORKERS.c.id).where(WORKERS.c.queue == row.queue, WORKERS.c.seen_at > now - self._silent_s)
+        if db.execute(served.limit(1)).first():
+            return None
+        return f"a worker for the queue {row.queue!r}: none is running (python -m workers.tasks {row.queue} starts one)"
 
 
 def new_id(kind: str) -> str:

@@ -19,8 +19,10 @@ from celery import Celery
 from kombu.mixins import ConsumerMixin
 
 from reconstruction.errors import PipelineError
+from workers.pipeline import CPU as CPU
+from workers.pipeline import ESTIMATE as ESTIMATE
+from workers.pipeline import GPU as GPU
 
-CPU, ESTIMATE = "cpu", "estimate"
 ONBOARD_TASK, ESTIMATE_TASK = "snap6d.onboard", "snap6d.estimate"
 _log = logging.getLogger(__name__)
 
@@ -60,10 +62,10 @@ def send(app: Celery, task: str, queue: str, argument: Any, expires_s: float) ->
         raise NoBroker(f"the message broker does not answer ({error})", try_next="try again in a moment, or restart the service") from error
 
 
-def wake(app: Celery, job_id: str) -> None:
+def wake(app: Celery, job_id: str, queue: str = CPU) -> None:
     """Says "look at this job" to a worker. Silent when the broker is down: workers look for due jobs by themselves."""
     try:
-        send(app, ONBOARD_TASK, CPU, job_id, expires_s=3600)
+        send(app, ONBOARD_TASK, queue, job_id, expires_s=3600)
     except NoBroker as error:
         _log.warning("job %s waits for a worker to look for it: %s", job_id, error)
 

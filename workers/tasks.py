@@ -1,4 +1,4 @@
-"""The Celery worker: `python -m workers.tasks cpu|estimate`. Threads, never fork: torch does not survive a fork.
+"""The Celery worker: `python -m workers.tasks cpu|gpu|estimate`. Threads, never fork: torch does not survive a fork.
 
 A beating thread in each worker says that it is alive and, in an idle onboarding worker, looks for jobs that nobody works on:
 so a lost message loses nothing, and a doubled one changes nothing.
@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 import time
+from itertools import takewhile
 from typing import Any
 
 from celery import signals
@@ -21,10 +22,12 @@ from workers import queue
 from workers.claims import Claim, ClaimStore, LeaseLost
 from workers.estimating import Estimators, answer
 from workers.failures import Canceled, StageDefect
-from workers.pipeline import Pipeline, StageEvent, load
+from workers.pipeline import Pipeline, load
 from workers.runner import run_pipeline
 from workers.settings import Settings
+from workers.storage import open_storage, sweep_regularly
 from workers.tables import Database
+from workers.watch import Watch
 
 _log = logging.getLogger("snap6d")
 
@@ -36,8 +39,11 @@ class Worker:
         pipeline: Pipeline = load(settings.pipeline)
         self._settings, self._queue_name = settings, queue_name
         self._name = f"{queue_name}@{socket.gethostname()}-{os.getpid()}"
-        self._claims = ClaimStore(Database(settings.database), settings.pipeline, settings.lease_s, settings.max_attempts)
-        self._estimators = Estimators(pipeline.estimator, settings.estimators_kept)
+        self._pipeline = pipeline
+        database = Database(settings.database)
+        self._claims = ClaimStore(database, settings.pipeline, settings.lease_s, settings.max_attempts)
+        self._storage = open_storage(settings, database, "estimators" if queue_name == queue.ESTIMATE else "objects")
+        self._estimators = Estimators(pipeline.estimator, pipeline.estimator_needs, settings.estimators_kept)
         self._stopping, self._busy = threading.Event(), threading.Event()
         self._app = queue.celery_app(settings.broker_url)
         if queue_name == queue.ESTIMATE:
@@ -50,13 +56,14 @@ class Worker:
         """Until a TERM: a running stage is stopped and its job given back, an estimate is finished."""
         signals.worker_shutting_down.connect(self._stop, weak=False)
         threading.Thread(target=self._beat, name="beat", daemon=True).start()
+        sweep_regularly(self._storage, self._stopping)
         quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=WARNING"]
         names = [f"--queues={self._queue_name}", f"--hostname={self._name}"]
         self._app.worker_main(["worker", "--pool=threads", "--concurrency=1", *names, *quiet])
 
     def onboard(self, job_id: str) -> None:
         """Claims the job and runs what is left of its pipeline. Does nothing where someone else has it."""
-        claim = None if self._stopping.is_set() else self._claims.claim(job_id, self._name)
+        claim = None if self._stopping.is_set() else self._claims.claim(job_id, self._name, self._queue_name)
         if claim is None:
             return
         self._busy.set()
@@ -72,7 +79,7 @@ class Worker:
         if time.time() > envelope["deadline"]:
             return
         try:
-            document = answer(self._estimators, self._settings, envelope["question"])
+            document = answer(self._estimators, self._storage, envelope["question"])
         except Exception as error:
             _log.exception("estimate")
             what = f"the estimate stopped with {type(error).__name__}: {error}"
@@ -80,11 +87,10 @@ class Worker:
         queue.reply(self._app, envelope, document)
 
     def _work_on(self, claim: Claim) -> None:
-        """Ends with the job succeeded, failed, canceled, or given back because this worker is leaving."""
-        watch = _Watch(self._claims, claim, self._stopping, self._settings.lease_s)
-        object_dir = self._settings.objects / claim.object_id
+        """Ends with the job succeeded, failed, canceled, or given back: for another queue, or because this worker is leaving."""
+        watch = Watch(self._claims, self._storage, claim, self._stopping, self._settings.lease_s)
         try:
-            run_pipeline(object_dir, claim.recipe, watch.record, watch.should_cancel, self._settings.max_attempts)
+            next_queue = self._run_mine(claim, watch)
         except LeaseLost:
             raise
         except Canceled as error:
@@ -98,44 +104,37 @@ class Worker:
             _log.exception("job %s", claim.job_id)
             self._claims.finish(claim, "failed", StageDefect(f"the onboarding stopped with {type(error).__name__}: {error}"))
         else:
-            self._claims.finish(claim, "succeeded")
+            if next_queue is None:
+                self._claims.finish(claim, "succeeded")
+            else:
+                self._claims.release(claim, next_queue)
+                queue.wake(self._app, claim.job_id, next_queue)
+
+    def _run_mine(self, claim: Claim, watch: Watch) -> str | None:
+        """Runs the next stages as long as they are of this worker's queue. The queue of the one after them; None where all are done."""
+        watch.check()
+        left = [step for step in self._pipeline.stages if step.name not in claim.done]
+        mine = list(takewhile(lambda step: step.queue(claim.recipe.profile) == self._queue_name, left))
+        if mine or not left:
+            names = [step.name for step in mine]
+            object_dir = self._storage.restore(claim.object_id, tell=watch.tell)
+            run_pipeline(object_dir, claim.recipe, watch.record, watch.should_cancel, self._settings.max_attempts, only=names)
+            watch.keep_results()
+        return None if len(mine) == len(left) else left[len(mine)].queue(claim.recipe.profile)
 
     def _beat(self) -> None:
         while not self._stopping.is_set():
             try:
                 self._claims.worker_beat(self._name, self._queue_name)
-                if self._queue_name == queue.CPU and not self._busy.is_set():
-                    for job_id in self._claims.due()[:1]:
-                        queue.wake(self._app, job_id)
+                if self._queue_name != queue.ESTIMATE and not self._busy.is_set():
+                    for job_id in self._claims.due(self._queue_name)[:1]:
+                        queue.wake(self._app, job_id, self._queue_name)
             except Exception:  # the next beat may find the database again
                 _log.exception("beat")
             self._stopping.wait(self._settings.beat_s)
 
     def _stop(self, **_: Any) -> None:
         self._stopping.set()
-
-
-class _Watch:
-    """Between a running pipeline and its row: keeps the lease, asks for cancellation, writes progress at most once a second."""
-
-    def __init__(self, claims: ClaimStore, claim: Claim, stopping: threading.Event, lease_s: float) -> None:
-        self._claims, self._claim, self._stopping = claims, claim, stopping
-        self._every_s = min(1.0, lease_s / 5)
-        self._beaten = self._written = 0.0
-        self.canceling = False
-
-    def should_cancel(self) -> bool:
-        now = time.monotonic()
-        if now - self._beaten > self._every_s:
-            self.canceling = self._claims.beat(self._claim)
-            self._beaten = now
-        return self.canceling or self._stopping.is_set()
-
-    def record(self, event: StageEvent) -> None:
-        now = time.monotonic()
-        if event.kind != "progress" or now - self._written > self._every_s:
-            self._claims.record(self._claim, event)
-            self._written = now
 
 
 if __name__ == "__main__":

@@ -106,6 +106,7 @@ PIPELINE = Pipeline(
     "stand_in:PROFILES",
     ("preview", "standard"),
     "stand_in_estimator:StandInEstimator",
+    ("capture", "scale"),
 )
 
 

@@ -1,0 +1,81 @@
+"""An S3-compatible bucket. What goes wrong with it is a StorageError; keys are relative to the prefix in the URL. No torch here.
+
+Keys, region, endpoint and plain HTTP come from the environment as everywhere: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION,
+AWS_ENDPOINT_URL, AWS_ALLOW_HTTP.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import from_url
+
+from reconstruction.errors import StorageError
+
+
+class StorageUnreachable(StorageError):
+    """The bucket does not answer, or not as it should."""
+
+    code = "storage-unreachable"
+
+
+class Bucket:
+    """Every method raises StorageUnreachable."""
+
+    def __init__(self, url: str) -> None:
+        with _reached():
+            self._store: Any = from_url(url)
+
+    def put(self, key: str, path: Path) -> None:
+        with _reached():
+            obstore.put(self._store, key, path)
+
+    def get(self, key: str, path: Path) -> None:
+        """The file appears whole. Raises FileNotFoundError where there is no such key."""
+        partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        try:
+            with _reached(), partial.open("wb") as file:
+                for chunk in obstore.get(self._store, key):
+                    file.write(chunk)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def keys(self, prefix: str, older_than_s: float = 0.0) -> list[str]:
+        """All below the prefix; none where the newest of them is younger than `older_than_s`."""
+        with _reached():
+            rows = [row for rows in obstore.list(self._store, prefix, chunk_size=1000) for row in rows]
+        newest = max((row["last_modified"].timestamp() for row in rows), default=0.0)
+        return [row["path"] for row in rows] if newest <= time.time() - older_than_s else []
+
+    def folders(self, prefix: str) -> list[str]:
+        """Names right below the prefix that have keys below them."""
+        with _reached():
+            return [path.rpartition("/")[2] for path in obstore.list_with_delimiter(self._store, prefix)["common_prefixes"]]
+
+    def remove(self, keys: Sequence[str]) -> None:
+        with _reached():
+            obstore.delete(self._store, list(keys))
+
+    def is_ready(self) -> bool:
+        try:
+            next(iter(obstore.list(self._store, "objects", chunk_size=1)), None)
+        except BaseError:
+            return False
+        return True
+
+
+@contextmanager
+def _reached() -> Iterator[None]:
+    try:
+        yield
+    except (BaseError, ValueError, PermissionError) as error:
+        advice = "check SNAP6D_STORAGE_URL (s3://BUCKET/PREFIX) and the AWS_* variables, and whether the bucket can be reached"
+        raise StorageUnreachable(f"the object storage failed ({error})", try_next=advice) from error
