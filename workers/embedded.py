@@ -95,7 +95,7 @@ def serve(settings: Settings, host: str, port: int, allow_remote: bool, say: Cal
     with ExitStack() as stack:
         logs = _prepare(settings.data)
         stack.enter_context(_sole_server(settings.data))
-        listener = stack.enter_context(_listen(host, port))
+        listener = stack.enter_context(listening(host, port))
         with _stop_signals():
             children: list[Child] = []
             stack.callback(_stop_all, children)
@@ -159,7 +159,7 @@ def _sole_server(data: Path) -> Iterator[IO[str]]:
 
 
 @contextmanager
-def _listen(host: str, port: int) -> Iterator[socket.socket]:
+def listening(host: str, port: int) -> Iterator[socket.socket]:
     """Bound here and inherited by the API, so that a taken port is said at once and a restart refuses no connection."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -112,12 +112,12 @@ def test_a_problem_says_what_to_do(server: Server, case: str) -> None:
     assert ":" in answer.json()["detail"]
 
 
-def test_refused_uploads_leave_nothing_behind(server: Server) -> None:
-    before = {path.name for path in (server.data / "objects").iterdir()}
+def test_refused_uploads_leave_nothing_behind(embedded: Server) -> None:
+    before = {path.name for path in (embedded.data / "objects").iterdir()}
     for name in ("garbage", "too much", "form cut short", "zip bomb", "two of a name"):
-        CASES[name][0](server)
-    assert {path.name for path in (server.data / "objects").iterdir()} == before
-    assert not list((server.data / "incoming").iterdir())
+        CASES[name][0](embedded)
+    assert {path.name for path in (embedded.data / "objects").iterdir()} == before
+    assert not list((embedded.data / "incoming").iterdir())
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_artifacts_are_those_listed_and_no_others(server: Server, ready_object: 
 def test_names_from_a_zip_stay_inside(server: Server) -> None:
     answer = post(server, ("x.zip", zipped({"../../evil.jpg": photo(1), "C:\\temp\\b.jpg": photo(2), "фото 1.jpg": photo(3)})))
     assert answer.status_code == 202, answer.text
-    photos = server.data / "objects" / answer.json()["id"] / "capture" / "photos"
+    photos = server.object_dir(answer.json()["id"]) / "capture" / "photos"
     assert sorted(path.name for path in photos.iterdir()) == ["b.jpg", "evil.jpg", "фото_1.jpg"]
     server.wait(answer.json()["job"]["id"])
 
