@@ -6,16 +6,18 @@ AWS_ENDPOINT_URL, AWS_ALLOW_HTTP.
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import from_url
+from obstore.store import S3Store
 
 from reconstruction.errors import StorageError
 
@@ -27,11 +29,16 @@ class StorageUnreachable(StorageError):
 
 
 class Bucket:
-    """Every method raises StorageUnreachable."""
+    """Every method raises StorageUnreachable, once `patience_s` of trying again are over."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, patience_s: float = 10.0) -> None:
+        plain_http = os.environ.get("AWS_ALLOW_HTTP", "").lower() == "true"  # options given here replace those of the environment
         with _reached():
-            self._store: Any = from_url(url)
+            self._store: Any = S3Store.from_url(
+                url,
+                client_options={"connect_timeout": "5s", "timeout": "120s", "allow_http": plain_http},
+                retry_config={"max_retries": 20, "retry_timeout": timedelta(seconds=patience_s)},
+            )
 
     def put(self, key: str, path: Path) -> None:
         with _reached():
@@ -78,4 +85,5 @@ def _reached() -> Iterator[None]:
         yield
     except (BaseError, ValueError, PermissionError) as error:
         advice = "check SNAP6D_STORAGE_URL (s3://BUCKET/PREFIX) and the AWS_* variables, and whether the bucket can be reached"
-        raise StorageUnreachable(f"the object storage failed ({error})", try_next=advice) from error
+        reason = str(error).partition("\n")[0]  # what follows are the library's own structures
+        raise StorageUnreachable(f"the object storage failed ({reason})", try_next=advice) from error

@@ -24,25 +24,24 @@ from workers.bucket import Bucket
 from workers.copies import digest, frozen, matches, move_all, only_writer, trim
 from workers.parts import LOOSE, File, Files, Parts, read_parts
 from workers.settings import Settings
-from workers.storage import LEFTOVER_S, Storage, Tell, label_at, quietly, remove_leftovers
+from workers.storage import LEFTOVER_S, Kind, Storage, Tell, label_at, quietly, remove_leftovers
 from workers.tables import OBJECTS, Database
 
-NEVER_RESTORED = ("published", "attempt")
-"""Made anew by whoever works on the object."""
 TRIES = 3  # a file may go between the look at the rows and the look at the bucket, because newer rows count
 LOOK_FOR_STRAYS_S = 3600.0
 _log = logging.getLogger("snap6d")
 
 
 class BucketStorage(Storage):
-    """`local`: the folder of this process's copies. `keeps_house`: also removes what other processes left in the bucket."""
+    """What this process copies is in the data folder, in a folder for its `kind`."""
 
-    def __init__(self, settings: Settings, database: Database, local: Path, keeps_house: bool) -> None:
-        self._bucket, self._db = Bucket(settings.storage_url), database
-        self._local, self._incoming, self._cache_bytes = local, settings.incoming, settings.cache_bytes
-        self._strays_at = 0.0 if keeps_house else float("inf")
+    def __init__(self, settings: Settings, database: Database, kind: Kind) -> None:
+        # A job may outlast a failure of the bucket; whoever waits for an answer wants to hear of it.
+        self._bucket, self._db = Bucket(settings.storage_url, patience_s=180 if kind == "objects" else 10), database
+        self._local, self._incoming, self._cache_bytes = settings.data / kind, settings.incoming, settings.cache_bytes
+        self._strays_at = 0.0 if kind == "views" else float("inf")  # one kind of process looks for them
         self._later = ThreadPoolExecutor(1, "take-back")
-        for folder in (local, settings.incoming):
+        for folder in (self._local, self._incoming):
             folder.mkdir(parents=True, exist_ok=True)
 
     # uploads
@@ -89,10 +88,10 @@ class BucketStorage(Storage):
             for rows in self._rows(object_id):
                 try:
                     for part, (files, since) in rows.items():
-                        if part in LOOSE:
-                            self._restore_logs(object_id, folder, files if part == "logs" else {}, since)
-                        elif parts is None or part in parts:
+                        if part not in LOOSE and (parts is None or part in parts):
                             self._restore_part(object_id, folder, part, files, tell)
+                        elif part == "logs" and parts is None:
+                            self._restore_logs(object_id, folder, files, since)
                     return folder
                 except FileNotFoundError:
                     _log.info("object %s changed while it was fetched", object_id)

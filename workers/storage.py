@@ -147,7 +147,7 @@ def open_storage(settings: Settings, database: Database, kind: Kind) -> Storage:
         return FolderStorage(settings)
     from workers.bucket_storage import BucketStorage
 
-    return BucketStorage(settings, database, settings.data / kind, keeps_house=kind == "views")
+    return BucketStorage(settings, database, kind)
 
 
 def sweep_regularly(storage: Storage, stop: threading.Event, every_s: float = 300.0) -> None:

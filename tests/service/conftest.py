@@ -134,11 +134,8 @@ def scaled(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> Itera
         for name, value in found.items():
             patched.setenv(name, value)
         settings = Settings(data=data / "test", database_url=postgres_url, broker_url=broker_url, storage_url="s3://snap6d/some/prefix")
-        server = start(
-            [sys.executable, str(Path(__file__).with_name("scaled.py")), str(data)],
-            settings,
-            {"PYTHONPATH": f"{ROOT}:{STAND_INS['PYTHONPATH']}"},
-        )
+        command = [sys.executable, str(Path(__file__).with_name("scaled.py")), str(data)]
+        server = start(command, settings, {"PYTHONPATH": f"{ROOT}:{STAND_INS['PYTHONPATH']}"})
         yield server
         server.stop()
 
