@@ -74,6 +74,32 @@ def test_a_video_is_kept_for_the_worker_and_its_frames_can_be_named(server: Serv
     server.wait(answer.json()["job"]["id"])
 
 
+def test_stages_that_want_a_gpu_go_to_its_worker(scaled: Server) -> None:
+    object_id, job_id = scaled.onboard(profile="full")
+    job = scaled.wait(job_id)
+    assert (job["status"], job["queue"]) == ("succeeded", "gpu")
+    assert [(stage["status"], stage["attempts"]) for stage in job["stages"]] == [("succeeded", 1)] * 3
+    logs = {path.name for path in (scaled.object_dir(object_id) / "logs").iterdir()}
+    assert logs == {"sfm.log", "scale.log", "surface.log"}, "of both workers"
+
+
+def test_a_job_that_wants_a_gpu_where_none_is_served_says_so(embedded: Server) -> None:
+    _, job_id = embedded.onboard(profile="full")
+    job = _waiting(embedded, job_id)
+    assert [stage["status"] for stage in job["stages"]] == ["succeeded", "succeeded", "pending"]
+    assert "workers.tasks gpu" in job["waiting_for"]
+    assert embedded.client.post(f"/jobs/{job_id}/cancel").json()["status"] == "canceled"
+
+
+def _waiting(server: Server, job_id: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 30
+    while True:
+        job: dict[str, Any] = server.client.get(f"/jobs/{job_id}", params={"wait": 1}).json()
+        if job["waiting_for"]:
+            return job
+        assert time.monotonic() < deadline, job
+
+
 def test_a_failure_says_what_to_do_and_can_be_resumed(server: Server) -> None:
     object_id, job_id = server.onboard("fail")
     job = server.wait(job_id)
