@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -81,13 +81,21 @@ def trim(local: Path, is_there: Callable[[Collection[str]], Collection[str]], mo
     for name in set(copies) - set(there):
         _remove_unlocked(copies[name])
     kept = sorted((copies[name] for name in there), key=_used_at)
-    sizes = [sum(path.lstat().st_size for path in folder.rglob("*")) for folder in kept]
+    sizes = [_size(folder) for folder in kept]
     excess = sum(sizes) - most_bytes
     for folder, size in zip(kept, sizes, strict=True):
         if excess <= 0 or _used_at(folder) > time.time() - UNUSED_S:
             return
         _remove_unlocked(folder)
         excess -= size
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # stages and downloads come and go
+            total += path.lstat().st_size
+    return total
 
 
 def _used_at(folder: Path) -> float:

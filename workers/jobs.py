@@ -115,8 +115,8 @@ class JobStore:
         """Raises Conflict while a job of it is not over."""
         self.object(object_id)
         with self._db.write() as db:
-            busy = select(JOBS.c.id).where(JOBS.c.object_id == object_id, JOBS.c.status.not_in(ENDED))
-            job_id = db.execute(busy).scalar()
+            jobs = db.execute(select(JOBS.c.id, JOBS.c.status).where(JOBS.c.object_id == object_id).with_for_update())
+            job_id = next((job.id for job in jobs if job.status not in ENDED), None)
             if job_id is not None:
                 raise Conflict(f"job {job_id} is still working on this object", try_next=f"POST /v1/jobs/{job_id}/cancel first")
             db.execute(delete(OBJECTS).where(OBJECTS.c.id == object_id))

@@ -71,6 +71,11 @@ class Server:
         with self.database.write() as db:
             change_part(db, object_id, "capture", self.storage.admit_file(object_id, "capture/capture.json", changed))
 
+    def lent(self) -> list[str]:
+        """What of images to look at is anywhere."""
+        stored = Bucket(self.settings.storage_url).keys("incoming") if self.settings.storage_url else []
+        return stored + [str(path) for path in self.data.parent.glob("**/incoming/*")]
+
     def left_behind(self, object_id: str) -> list[str]:
         """Of a deleted object."""
         if self.settings.storage_url:
