@@ -88,7 +88,7 @@ class BucketStorage(Storage):
             for rows in self._rows(object_id):
                 try:
                     for part, (files, since) in rows.items():
-                        if part not in LOOSE and (parts is None or part in parts):
+                        if part not in LOOSE and (parts is None or part in parts) and not _has_gone_on(folder / part, since):
                             self._restore_part(object_id, folder, part, files, tell)
                         elif part == "logs" and parts is None:
                             self._restore_logs(object_id, folder, files, since)
@@ -233,6 +233,11 @@ def _now_label() -> str:
 def _use(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     os.utime(folder)  # the copies unused for longest are given up first
+
+
+def _has_gone_on(part: Path, since: float) -> bool:
+    """Checkpoints here that are newer than those stored: this machine went on after that, and crashed."""
+    return part.name.startswith(".") and any(path.stat().st_mtime > since for path in part.rglob("*") if path.is_file())
 
 
 def _lost(object_id: str) -> StorageError:

@@ -25,6 +25,12 @@ File = tuple[str, int, str]
 Files = dict[str, File]
 Parts = Mapping[str, Files]
 
+
+def scratch_of(stage: str) -> str:
+    """The part that an interrupted attempt of the stage leaves for the next one."""
+    return f".{stage}.scratch"
+
+
 LOOSE = {"published": ("*",), "logs": ("logs/*.log",), "attempt": (".sfm.scratch/photos.json",)}
 """Parts that are no folder of their own: what people look for, what stages printed, what an unfinished sfm knows of the photos."""
 
@@ -34,7 +40,7 @@ def write_parts(db: Connection, object_id: str, parts: Parts) -> None:
     for part, files in parts.items():
         where = (PARTS.c.object_id == object_id, PARTS.c.part == part)
         values = {"files": files, "updated_at": time.time()}
-        if not db.execute(update(PARTS).where(*where).values(**values)).rowcount:
+        if not db.execute(update(PARTS).where(*where).values(**values)).rowcount and files:
             db.execute(insert(PARTS).values(object_id=object_id, part=part, **values))
 
 

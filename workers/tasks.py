@@ -97,6 +97,7 @@ class Worker:
             if watch.canceling:
                 self._claims.finish(claim, "canceled", error)
             else:
+                watch.keep_unfinished()
                 self._claims.release(claim)
         except PipelineError as error:
             self._claims.finish(claim, "failed", error)

@@ -9,7 +9,7 @@ import time
 from reconstruction.errors import StorageError
 from workers.claims import Claim, ClaimStore
 from workers.failures import Canceled
-from workers.parts import Parts
+from workers.parts import Parts, scratch_of
 from workers.pipeline import StageEvent
 from workers.storage import Storage
 
@@ -27,14 +27,12 @@ class Watch:
         self._every_s = min(1.0, lease_s / 5)
         self._beaten = self._written = self._told = 0.0
         self._noted = time.monotonic()
+        self._stage = ""
         self.canceling = False
 
     def should_cancel(self) -> bool:
         """Raises LeaseLost."""
-        now = time.monotonic()
-        if now - self._beaten > self._every_s:
-            self.canceling = self._claims.beat(self._claim)
-            self._beaten = now
+        self._beat()
         return self.canceling or self._stopping.is_set()
 
     def check(self) -> None:
@@ -52,9 +50,9 @@ class Watch:
 
     def record(self, event: StageEvent) -> None:
         """What happened to a stage; with its success its files. Raises LeaseLost, Canceled, StorageError."""
-        now = time.monotonic()
+        now, self._stage = time.monotonic(), event.stage
         if event.kind in ("succeeded", "skipped"):
-            self._claims.record(self._claim, event, self._keep(event.stage, *NOTES))
+            self._claims.record(self._claim, event, self._keep(event.stage, scratch_of(event.stage), *NOTES))
         elif event.kind == "failed":
             self._claims.record(self._claim, event, self._keep_notes())
         elif event.kind != "progress" or now - self._written > self._every_s:
@@ -70,8 +68,24 @@ class Watch:
         except StorageError:
             _log.exception("job %s: what no longer counts is left in the storage", self._claim.job_id)
 
+    def keep_unfinished(self) -> None:
+        """For whoever goes on, maybe on another machine: the checkpoints of the stage that was interrupted. Raises LeaseLost."""
+        if self._stage:
+            parts = (scratch_of(self._stage), *NOTES)
+            try:
+                kept = self._storage.keep(self._claim.object_id, parts, self._claim.label, lambda done, total: self._beat())
+                self._claims.record_parts(self._claim, kept)
+            except StorageError:
+                _log.exception("job %s: stage %s starts anew on another machine", self._claim.job_id, self._stage)
+
     def _keep(self, *parts: str) -> Parts:
         return self._storage.keep(self._claim.object_id, parts, self._claim.label, self.tell)
+
+    def _beat(self) -> None:
+        now = time.monotonic()
+        if now - self._beaten > self._every_s:
+            self.canceling = self._claims.beat(self._claim)
+            self._beaten = now
 
     def _keep_notes(self) -> Parts:
         """Not worth an onboarding, nor hiding why a stage failed."""

@@ -24,6 +24,7 @@ from workers.pipeline import StageEvent
 from workers.settings import Settings
 from workers.storage import FolderStorage, Storage, label_at
 from workers.tables import Database
+from workers.watch import Watch
 
 CONFIG = StandInConfig(steps=1, seconds=0)
 URL = "s3://snap6d/tests"
@@ -91,6 +92,26 @@ def test_a_worker_that_never_saw_the_object_finds_its_stages_done(deployment: De
     assert (there / "logs" / "sfm.log").read_text() == "said something"
     assert run_stage(FIRST, CONFIG, Workspace(there)).skipped is True
     assert run_stage(SECOND, CONFIG, Workspace(there)).skipped is False
+
+
+def test_an_interrupted_stage_goes_on_from_its_checkpoint_on_another_machine(deployment: Deployment) -> None:
+    first, second = deployment.machine("first"), deployment.machine("second")
+    claim = deployment.claim("first")
+    watch = Watch(deployment.claims, first, claim, threading.Event(), lease_s=30)
+    written(first.restore(deployment.object_id), ".sfm.scratch/checkpoint", "step 700")
+    watch.record(StageEvent("sfm", 0, 2, "started"))
+    watch.keep_unfinished()
+    folder = second.restore(deployment.object_id)
+    checkpoint = folder / ".sfm.scratch" / "checkpoint"
+    assert checkpoint.read_text() == "step 700"
+    checkpoint.write_text("step 900")
+    assert (second.restore(deployment.object_id) / ".sfm.scratch" / "checkpoint").read_text() == "step 900", "of a crash since then"
+    successor = deployment.claim("second")
+    run_stage(FIRST, CONFIG, Workspace(folder))
+    Watch(deployment.claims, second, successor, threading.Event(), lease_s=30).record(StageEvent("sfm", 0, 2, "succeeded"))
+    assert not (first.restore(deployment.object_id) / ".sfm.scratch" / "checkpoint").exists(), "done with"
+    with pytest.raises(LeaseLost):
+        watch.keep_unfinished()
 
 
 def test_a_stale_worker_stores_but_never_counts(deployment: Deployment) -> None:
