@@ -6,6 +6,7 @@ AWS_ENDPOINT_URL, AWS_ALLOW_HTTP.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 import uuid
@@ -44,13 +45,17 @@ class Bucket:
         with _reached():
             obstore.put(self._store, key, path)
 
-    def get(self, key: str, path: Path) -> None:
-        """The file appears whole. Raises FileNotFoundError where there is no such key."""
-        partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    def get(self, key: str, path: Path, sha256: str = "") -> None:
+        """The file appears whole, and as it was stored where its `sha256` is given. Raises FileNotFoundError where there is no such key."""
+        partial, hasher = path.with_name(f".{path.name}.{uuid.uuid4().hex}"), hashlib.sha256()
         try:
             with _reached(), partial.open("wb") as file:
                 for chunk in obstore.get(self._store, key):
                     file.write(chunk)
+                    hasher.update(chunk)
+            if sha256 not in ("", hasher.hexdigest()):
+                advice = "try again; if it stays so, the object storage has lost what was stored"
+                raise StorageUnreachable(f"{key} came back from the object storage changed", try_next=advice)
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)

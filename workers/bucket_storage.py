@@ -70,14 +70,15 @@ class BucketStorage(Storage):
 
     @contextmanager
     def borrowed(self, name: str) -> Iterator[Path]:
-        path = self._incoming / f"{uuid.uuid4().hex}-{Path(name).name}"
+        folder = self._incoming / uuid.uuid4().hex
+        folder.mkdir()
         try:
-            self._bucket.get(name, path)
-            yield path
+            self._bucket.get(name, folder / Path(name).name)
+            yield folder / Path(name).name
         except FileNotFoundError as error:
             raise StorageError("the image has been taken back", try_next="send it again") from error
         finally:
-            path.unlink(missing_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)
 
     # workers
 
@@ -197,9 +198,9 @@ class BucketStorage(Storage):
             target = fresh / Path(name).relative_to(part)
             target.parent.mkdir(parents=True, exist_ok=True)
             if files[name][0] in have:
-                target.hardlink_to(have[files[name][0]])
+                shutil.copyfile(have[files[name][0]], target)
             else:
-                self._bucket.get(_key(object_id, files[name]), target)
+                self._bucket.get(_key(object_id, files[name]), target, files[name][0])
 
         move_all(restore, sorted(files), tell)
         if current.exists():
@@ -217,7 +218,7 @@ class BucketStorage(Storage):
         """The copy's time is that since which the file counts: so every API gives it the same ETag."""
         if not path.exists() or digest(path) != file[0]:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._bucket.get(_key(object_id, file), path)
+            self._bucket.get(_key(object_id, file), path, file[0])
         os.utime(path, (time.time(), since))
 
 

@@ -246,6 +246,14 @@ def test_files_that_are_gone_are_missed_not_made_up(deployment: Deployment) -> N
         deployment.machine("worker").restore(deployment.object_id)
 
 
+def test_what_comes_back_changed_is_refused(deployment: Deployment, tmp_path: Path) -> None:
+    (tmp_path / "other").write_text("not what was stored")
+    for key in deployment.bucket.keys(f"objects/{deployment.object_id}"):
+        deployment.bucket.put(key, tmp_path / "other")
+    with pytest.raises(StorageError, match="changed"):
+        deployment.machine("worker").restore(deployment.object_id)
+
+
 def test_a_bucket_that_does_not_answer_says_what_to_check(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{real_servers.free_port()}")
     bucket = Bucket(URL, patience_s=0.5)
