@@ -23,7 +23,7 @@ from sqlalchemy import Connection, select
 from reconstruction.errors import StorageError
 from reconstruction.workspace import MANIFEST
 from workers.bucket import Bucket
-from workers.copies import digest, frozen, matches, move_all, only_writer, trim
+from workers.copies import digest, frozen, has_gone_on, matches, move_all, only_writer, trim, use
 from workers.failures import FilesLost
 from workers.parts import CAPTURE, IMAGES, LOOSE, File, Files, Parts, change_part, label_at, read_parts, write_parts
 from workers.settings import Settings
@@ -50,10 +50,10 @@ class BucketStorage(Storage):
     # uploads
 
     def admit(self, object_id: str, folder: Path) -> Parts:
-        return {IMAGES: self._store(object_id, folder, LOOSE[IMAGES], _now_label(), {}, quietly)}
+        return {IMAGES: self._store(object_id, folder, LOOSE[IMAGES], label_at(time.time()), {}, quietly)}
 
     def admit_file(self, object_id: str, name: str, path: Path) -> Files:
-        file = (digest(path), path.stat().st_size, _now_label())
+        file = (digest(path), path.stat().st_size, label_at(time.time()))
         self._bucket.put(_key(object_id, file), path)
         return {name: file}
 
@@ -88,9 +88,10 @@ class BucketStorage(Storage):
     def borrowed(self, name: str) -> Iterator[Path]:
         folder = self._incoming / uuid.uuid4().hex
         folder.mkdir()
+        copy = folder / Path(name).name
         try:
-            self._bucket.get(name, folder / Path(name).name)
-            yield folder / Path(name).name
+            self._bucket.get(name, copy)
+            yield copy
         except FileNotFoundError as error:
             raise StorageError("the image has been taken back", try_next="send it again") from error
         finally:
@@ -103,12 +104,12 @@ class BucketStorage(Storage):
 
     def restore(self, object_id: str, parts: Collection[str] | None = None, tell: Tell = quietly) -> Path:
         folder = self._local / object_id
-        _use(folder)
+        use(folder)
         with only_writer(folder, tell):
             for rows in self._rows(object_id):
                 try:
                     for part, (files, since) in rows.items():
-                        if part not in LOOSE and (parts is None or part in parts) and not _has_gone_on(folder / part, since):
+                        if part not in LOOSE and (parts is None or part in parts) and not has_gone_on(folder / part, since):
                             self._restore_part(object_id, folder, part, files, tell)
                         elif part == "logs" and parts is None:
                             self._restore_logs(object_id, folder, files, since)
@@ -138,7 +139,7 @@ class BucketStorage(Storage):
 
     def view(self, object_id: str, names: Sequence[str]) -> Path:
         folder = self._local / object_id
-        _use(folder)
+        use(folder)
         for rows in self._rows(object_id):
             found = {name: (file, since) for files, since in rows.values() for name, file in files.items() if name in names}
             try:
@@ -244,20 +245,6 @@ class BucketStorage(Storage):
 def _key(object_id: str, file: File) -> str:
     sha256, _, label = file
     return f"objects/{object_id}/{label}/{sha256}"
-
-
-def _now_label() -> str:
-    return label_at(time.time())
-
-
-def _use(folder: Path) -> None:
-    folder.mkdir(exist_ok=True)
-    os.utime(folder)  # the copies unused for longest are given up first
-
-
-def _has_gone_on(part: Path, since: float) -> bool:
-    """Checkpoints here that are newer than those stored: this machine went on after that, and crashed."""
-    return part.name.startswith(".") and any(path.stat().st_mtime > since for path in part.rglob("*") if path.is_file())
 
 
 def _lost(object_id: str) -> FilesLost:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import re
 import shutil
 import tempfile
@@ -88,6 +89,16 @@ def trim(local: Path, is_there: Callable[[Collection[str]], Collection[str]], mo
             return
         _remove_unlocked(folder)
         excess -= size
+
+
+def use(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    os.utime(folder)  # the copies unused for longest are given up first
+
+
+def has_gone_on(part: Path, since: float) -> bool:
+    """Checkpoints here that are newer than those stored: this machine went on after that, and crashed."""
+    return part.name.startswith(".") and any(path.stat().st_mtime > since for path in part.rglob("*") if path.is_file())
 
 
 def _size(folder: Path) -> int:

@@ -24,6 +24,7 @@ from types import FrameType
 from typing import IO
 
 from reconstruction.errors import InputError, PipelineError, StorageError
+from workers.gpus import gpu_names
 from workers.keys import KeyStore
 from workers.leash import stop_group
 from workers.logs import form_for_terminal
@@ -133,19 +134,6 @@ def api_command(listener_fd: int) -> list[str]:
     """For Python: the API on a socket that listens."""
     api = ["-m", "uvicorn", "service.app:from_environment", "--factory", "--fd", str(listener_fd), "--log-level", "warning"]
     return [*api, "--http", "service.connection:Connection", "--timeout-graceful-shutdown", str(LEAVE_S)]
-
-
-def gpu_names() -> list[str]:
-    """Of the GPUs that may be used here, one worker each: as CUDA_VISIBLE_DEVICES has them, else as nvidia-smi lists them."""
-    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if allowed is not None:
-        return [name for name in allowed.split(",") if name.strip() not in ("", "-1")]
-    command = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
-    try:
-        listed = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return listed.split()
 
 
 def _prepare(data: Path) -> Path:

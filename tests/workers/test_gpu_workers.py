@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.embedded import gpu_names
+from workers.gpus import gpu_names
 from workers.pipeline import PIPELINE
 
 

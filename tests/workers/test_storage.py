@@ -22,6 +22,7 @@ from workers.bucket_storage import BucketStorage
 from workers.claims import Claim, ClaimStore, LeaseLost
 from workers.failures import StorageUnreachable
 from workers.jobs import JobStore
+from workers.logs import bound
 from workers.objects import ObjectStore
 from workers.parts import change_part, label_at, read_parts, write_parts
 from workers.pipeline import StageEvent
@@ -80,8 +81,9 @@ class Deployment:
 
 
 @pytest.fixture
-def deployment(tmp_path: Path) -> Deployment:
-    return Deployment(tmp_path)
+def deployment(tmp_path: Path) -> Iterator[Deployment]:
+    with bound():  # what log lines are about ends with the test
+        yield Deployment(tmp_path)
 
 
 def written(folder: Path, name: str, text: str) -> Path:
