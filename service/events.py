@@ -27,6 +27,18 @@ class EventStream(StreamingResponse):
     media_type = "text/event-stream"
 
 
+EVENT = {
+    "type": "object",
+    "required": ["id", "event", "data"],
+    "properties": {
+        "id": {"type": "string", "description": "goes up; to go on after it, send it as Last-Event-ID"},
+        "event": {"type": "string", "description": "its kind"},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+}
+"""Each of the stream."""
+
+
 async def _place(context: Ctx, who: Who) -> AsyncIterator[None]:
     """Held until the stream has ended. Raises Busy where too many listen already."""
     with context.streams.enter(who.tenant):
@@ -37,7 +49,10 @@ async def _place(context: Ctx, who: Who) -> AsyncIterator[None]:
     "/jobs/{job_id}/events",
     response_class=EventStream,
     dependencies=[Depends(_place)],
-    responses={204: {"description": "The job is over and has no event after that id: nothing will come, do not ask again."}},
+    responses={
+        200: {"content": {"text/event-stream": {"schema": EVENT}}},
+        204: {"description": "The job is over and has no event after that id: nothing will come, do not ask again."},
+    },
 )
 async def follow_job(
     job_id: str,

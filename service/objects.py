@@ -27,6 +27,7 @@ from workers.jobs import JobRow
 from workers.objects import ImageRow
 
 router = APIRouter(tags=["objects"])
+Kind = Literal["photos", "masks", "depth", "video"]
 
 ARTIFACTS = (
     "mesh.ply",
@@ -170,7 +171,7 @@ async def put_image(
     response: Response,
     context: Ctx,
     who: Who,
-    kind: Literal["photos", "masks", "depth", "video"] = "photos",
+    kind: Kind = "photos",
 ) -> KeptImage:
     """One image as the request's body; sent again, it changes nothing. `Content-Digest: sha-256=:...:` is checked where it comes.
 
@@ -185,10 +186,14 @@ async def put_image(
 
 
 @router.get("/objects/{object_id}/images")
-def list_images(object_id: str, context: Ctx, who: Who) -> list[Image]:
-    """A verdict for each photo, as far as it is known by now; frames of a video are among them once they are picked."""
-    kept = {image.name: image for image in who.objects.images(object_id) if image.kind == "photos"}
-    known = {verdict.photo: verdict for verdict in latest_verdicts(Workspace(context.storage.view(object_id, VERDICT_FILES)))}
+def list_images(object_id: str, context: Ctx, who: Who, kind: Kind = "photos") -> list[Image]:
+    """A verdict for each photo, as far as it is known by now; frames of a video are among them once they are picked.
+
+    Of another kind: what has been sent. There are no verdicts on it.
+    """
+    kept = {image.name: image for image in who.objects.images(object_id) if image.kind == kind}
+    verdicts = latest_verdicts(Workspace(context.storage.view(object_id, VERDICT_FILES))) if kind == "photos" else []
+    known = {verdict.photo: verdict for verdict in verdicts}
     return [_image(photo, kept.get(photo), known.get(photo)) for photo in sorted({*kept, *known})]
 
 

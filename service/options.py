@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, 
 from reconstruction.capture import Capture, DepthFrames, GivenCameras, KnownLength, Prompt, ScaleSource, SingleTag, TagBoard
 from reconstruction.errors import InputError
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 Pixel = tuple[Finite, Finite]
 BoxPx = tuple[Finite, Finite, Finite, Finite]
 Family = Literal["tag36h11", "tag25h9", "tag16h5"]
@@ -48,7 +48,7 @@ class Board(Given):
     """A printed board: tag id -> its four corners in mm, in the detector's order."""
 
     family: Family = "tag36h11"
-    corners_mm: dict[int, Annotated[list[tuple[Finite, Finite, Finite]], Field(min_length=4, max_length=4)]]
+    corners_mm: Annotated[dict[int, Annotated[list[tuple[Finite, Finite, Finite]], Field(min_length=4, max_length=4)]], Field(min_length=1)]
 
     @model_validator(mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""One small rendered capture for the whole test session: exact truth, no data from outside the repository."""
+"""For the whole test session: one small rendered capture with exact truth, and the running service of served.py."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import real_servers
 
 from reconstruction.generated import CaptureConfig, GeneratedCapture, render_capture
 from reconstruction.scene import View
+
+pytest_plugins = ["served"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,8 +13,9 @@ ROOT = Path(__file__).parents[1]
 ALLOWED = {
     "reconstruction": {"reconstruction"},
     "surfemb": {"reconstruction", "surfemb"},
-    "workers": {"reconstruction", "surfemb", "workers"},
+    "workers": {"reconstruction", "surfemb", "workers", "snap6d"},
     "service": {"reconstruction", "workers", "service"},
+    "snap6d": {"snap6d"},
 }
 ROOMS = ("split", "symmetry", "samples", "learning", "estimation", "judging", "bop")
 """Of surfemb: each knows those before it only."""
@@ -72,13 +73,23 @@ def test_the_rooms_of_surfemb_know_those_before_them() -> None:
             assert used <= set(known), f"{path.relative_to(ROOT)} imports from {used - set(known)}"
 
 
+def test_the_client_needs_httpx_and_nothing_else() -> None:
+    for path in (ROOT / "snap6d").rglob("*.py"):
+        others = {module.partition(".")[0] for module in imported_modules(path)} - set(sys.stdlib_module_names)
+        assert others <= {"httpx", "snap6d"}, f"{path.name} imports {others}"
+
+
 def test_the_service_sees_names_and_rows_only() -> None:
     for path in (ROOT / "service").rglob("*.py"):
         ours = {module for module in imported_modules(path) if module.partition(".")[0] in ("reconstruction", "surfemb", "workers")}
         assert ours <= LIGHT, f"{path.name} imports {ours - LIGHT}"
 
 
-LOADED_WITHOUT_TORCH = ("service.app", *(f"workers.{name}" for name in ("jobs", "claims", "queue", "pipeline", "bucket_storage", "cli")))
+LOADED_WITHOUT_TORCH = (
+    "service.app",
+    *(f"workers.{name}" for name in ("jobs", "claims", "queue", "pipeline", "bucket_storage", "cli")),
+    "snap6d",
+)
 
 
 @pytest.mark.parametrize("module", LOADED_WITHOUT_TORCH)

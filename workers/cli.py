@@ -22,6 +22,17 @@ app = typer.Typer(
 _err = Console(stderr=True, soft_wrap=True)
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="JSON lines for programs, on standard output.")]
+PhotosArgument = Annotated[Path, typer.Argument(help="Folder of about 100 sharp photos from all sides, or a video.")]
+BoxOption = Annotated[str | None, typer.Option(metavar="PHOTO:x0,y0,x1,y1", help="The object's box in any one photo.")]
+PointOption = Annotated[str | None, typer.Option(metavar="PHOTO:x,y", help="Or a point on it.")]
+BoardOption = Annotated[Path | None, typer.Option(metavar="BOARD_JSON", help="Scale: layout of a printed tag board (mm).")]
+TagsOption = Annotated[str | None, typer.Option(metavar="tag36h11:50mm", help="Scale: loose tags of one size.")]
+DepthOption = Annotated[Path | None, typer.Option(metavar="DIR", help="Scale: 16-bit depth in mm, named like the photos.")]
+LengthOption = Annotated[str | None, typer.Option(metavar="LENGTH", help="Scale: height:0.191m, or PHOTO:x0,y0:x1,y1:0.05m.")]
+MasksOption = Annotated[Path | None, typer.Option(metavar="DIR", help="Your own masks, named like the photos.")]
+CamerasOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Known intrinsics, JSON.")]
+SeparateOption = Annotated[bool, typer.Option("--separate-cameras", help="Zoom or lens differ from photo to photo.")]
+KeyOption = Annotated[str | None, typer.Option(envvar="SNAP6D_API_KEY", help="API key, where the service asks for one.")]
 
 
 @contextmanager
@@ -44,19 +55,19 @@ def _taught_errors(as_json: bool = False) -> Iterator[None]:
 
 @app.command()
 def onboard(
-    photos: Annotated[Path, typer.Argument(help="Folder of about 100 sharp photos from all sides, or a video.")],
+    photos: PhotosArgument,
     out: Annotated[Path, typer.Option(help="The object's folder, to be made.")],
     profile: Annotated[str, typer.Option(help="preview (minutes), standard, or full (wants a GPU).")] = "standard",
-    box: Annotated[str | None, typer.Option(metavar="PHOTO:x0,y0,x1,y1", help="The object's box in any one photo.")] = None,
-    point: Annotated[str | None, typer.Option(metavar="PHOTO:x,y", help="Or a point on it.")] = None,
-    board: Annotated[Path | None, typer.Option(metavar="BOARD_JSON", help="Scale: layout of a printed tag board (mm).")] = None,
-    tags: Annotated[str | None, typer.Option(metavar="tag36h11:50mm", help="Scale: loose tags of one size.")] = None,
-    depth: Annotated[Path | None, typer.Option(metavar="DIR", help="Scale: 16-bit depth in mm, named like the photos.")] = None,
-    known_length: Annotated[str | None, typer.Option(metavar="LENGTH", help="Scale: height:0.191m, or PHOTO:x0,y0:x1,y1:0.05m.")] = None,
-    masks: Annotated[Path | None, typer.Option(metavar="DIR", help="Your own masks, named like the photos.")] = None,
-    cameras: Annotated[Path | None, typer.Option(metavar="FILE", help="Known intrinsics, JSON.")] = None,
+    box: BoxOption = None,
+    point: PointOption = None,
+    board: BoardOption = None,
+    tags: TagsOption = None,
+    depth: DepthOption = None,
+    known_length: LengthOption = None,
+    masks: MasksOption = None,
+    cameras: CamerasOption = None,
     cameras_from: Annotated[str, typer.Option(help="features, board (its tags), or auto: the board where features fail.")] = "auto",
-    separate_cameras: Annotated[bool, typer.Option("--separate-cameras", help="Zoom or lens differ from photo to photo.")] = False,
+    separate_cameras: SeparateOption = False,
     sam_checkpoint: Annotated[Path | None, typer.Option(metavar="FILE", help="Mask with Segment Anything.")] = None,
     until: Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after this stage, such as scale before a join.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished stage.")] = False,
@@ -222,9 +233,46 @@ def serve(
 
 
 @app.command()
+def push(
+    photos: PhotosArgument,
+    url: Annotated[str, typer.Option(help="The service, such as http://127.0.0.1:8000.")],
+    api_key: KeyOption = None,
+    name: Annotated[str, typer.Option(help="What the object is called.")] = "object",
+    profile: Annotated[str, typer.Option(help="preview (minutes), standard, or full (wants a GPU).")] = "standard",
+    box: BoxOption = None,
+    point: PointOption = None,
+    board: BoardOption = None,
+    tags: TagsOption = None,
+    depth: DepthOption = None,
+    known_length: LengthOption = None,
+    masks: MasksOption = None,
+    cameras: CamerasOption = None,
+    separate_cameras: SeparateOption = False,
+    object_id: Annotated[str | None, typer.Option("--object", metavar="ID", help="Go on with this object, or add photos to it.")] = None,
+    wait: Annotated[bool, typer.Option(help="Follow the onboarding to its end.")] = True,
+    as_json: JsonFlag = False,
+) -> None:
+    """Photos of an object -> a service elsewhere, which onboards it. What is there already is not sent again."""
+    with _taught_errors(as_json):
+        from snap6d import Snap6D
+        from workers import options
+        from workers.push import asked
+        from workers.push import push as push_photos
+
+        given = asked(options.prompt(box, point), board, tags, depth, known_length, cameras)
+        if separate_cameras:
+            given["shared_camera"] = False
+        if object_id is None:
+            given |= {"name": name, "profile": profile}
+        with Snap6D(url, api_key) as service:
+            push_photos(service, photos, given, masks=masks, depth=depth, object_id=object_id, wait=wait, as_json=as_json, err=_err)
+
+
+@app.command()
 def status(
     data: Annotated[Path | None, typer.Option(help="The service's data folder.")] = None,
     url: Annotated[str | None, typer.Option(help="Or its address, such as http://127.0.0.1:8000.")] = None,
+    api_key: KeyOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """The jobs of a service: how far they are."""
@@ -232,7 +280,7 @@ def status(
         from workers.console import jobs_table, print_warnings
         from workers.job_list import jobs_at, jobs_in
 
-        jobs = jobs_at(url) if url else jobs_in(data)
+        jobs = jobs_at(url, api_key) if url else jobs_in(data)
         if as_json:
             for job in jobs:
                 print(json.dumps(job))

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from reconstruction.errors import InputError
+from snap6d import Snap6D
 from workers.jobs import JobStore
 from workers.pipeline import load
+from workers.remote import taught_by_the_service
 from workers.settings import Settings
 from workers.tables import Database
 
+MOST = 200
 
-def jobs_at(url: str) -> list[dict[str, Any]]:
-    """Newest first. Raises InputError where nothing answers."""
-    try:
-        answer = httpx.get(f"{url.rstrip('/')}/v1/jobs", timeout=10).raise_for_status()
-    except httpx.HTTPError as error:
-        raise InputError(f"{url} does not answer ({error})", try_next="check the address, or start it with snap6d serve") from error
-    jobs: list[dict[str, Any]] = answer.json()
-    return jobs
+
+def jobs_at(url: str, api_key: str | None = None) -> list[dict[str, Any]]:
+    """The newest ones, newest first. Raises PipelineError where nothing answers, or a key is asked for."""
+    with taught_by_the_service(), Snap6D(url, api_key, timeout=10) as service:
+        return [asdict(job) for job in islice(service.jobs.all(), MOST)]
 
 
 def jobs_in(data: Path | None) -> list[dict[str, Any]]:

@@ -47,7 +47,9 @@ def refine_pose(
     SurfEmb (CVPR 2022, section 3.4) climbs the likelihood of surface points at their projections instead. There a pose may
     raise the mean by shrinking away from the contour, where pixels are hard: measured here, 10 % too far for a perfect
     network. With pixels as observations nothing is gained by leaving some out, and a mean taken before it is projected
-    keeps the distribution's width from pulling the object small.
+    keeps the distribution's width from pulling the object small. The lever of each observation is the point that the pose itself
+    puts there, not the observed one: with the latter, noise of the points flattens the regression as it does wherever the regressors
+    are noisy (Fuller, Measurement Error Models, 1987), and points 5 % of the diameter off put the object 2.6 % too far away.
     """
     camera, pose, information = evidence.camera, crop_from_obj, np.zeros((6, 6))
     intrinsics = np.array([camera.fx, camera.fy, camera.cx, camera.cy])
@@ -59,9 +61,11 @@ def refine_pose(
         start[hit] = surface.tree.query(raster.coordinates()[rows[hit], columns[hit]])[1]
         points, spread, mass = _local_modes(evidence.log_probability, start, surface.points, surface.normals, surface.neighbours)
         weight = mask * mass
+        levers = points.copy()  # where the pose puts nothing there is no other
+        levers[hit] = raster.coordinates()[rows[hit], columns[hit]]
         for _ in range(config.steps):
             gradient, information = _normal_equations(
-                pose.rotation, pose.translation, points, spread, weight, pixels, intrinsics, scale, config.pixel_px
+                pose.rotation, pose.translation, points, levers, spread, weight, pixels, intrinsics, scale, config.pixel_px
             )
             damping = 1e-4 * np.diag(np.diag(information)) + 1e-9 * max(np.trace(information), 1e-12) * np.eye(6)
             step = np.linalg.solve(information + damping, gradient)
@@ -128,8 +132,8 @@ def project_jacobian(arm, fx, fy, x, y, z, ju, jv):  # type: ignore[no-untyped-d
 
 
 @njit(cache=True, fastmath=True)
-def _normal_equations(rotation, translation, points, spread, weight, pixels, intrinsics, scale, pixel_px):  # type: ignore[no-untyped-def]
-    """Gauss-Newton on the reprojection error with the Geman-McClure loss (weights 1 / (1 + (r / scale)^2)^2)."""
+def _normal_equations(rotation, translation, points, levers, spread, weight, pixels, intrinsics, scale, pixel_px):  # type: ignore[no-untyped-def]
+    """Gauss-Newton on the reprojection error with the Geman-McClure loss (weights 1 / (1 + (r / scale)^2)^2), Jacobians at the levers."""
     fx, fy, cx, cy = intrinsics
     gradient, information = np.zeros(6), np.zeros((6, 6))
     ju, jv = np.zeros(6), np.zeros(6)
@@ -141,6 +145,8 @@ def _normal_equations(rotation, translation, points, spread, weight, pixels, int
         du, dv = pixels[k, 0] - (fx * x / z + cx), pixels[k, 1] - (fy * y / z + cy)
         blur = spread[k] * fx / z
         w = weight[k] / ((1 + (du * du + dv * dv) / (scale * scale)) ** 2 * (blur * blur + pixel_px * pixel_px))
+        arm = rotation @ levers[k]
+        x, y, z = arm + translation
         project_jacobian(arm, fx, fy, x, y, z, ju, jv)
         for a in range(6):
             gradient[a] += w * (ju[a] * du + jv[a] * dv)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Server
+from served import Server
 
 EXAMPLES = os.environ.get("SNAP6D_CHAOS", "6")
 CHECKS = (

@@ -7,7 +7,7 @@ import hashlib
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
-from conftest import Server
+from served import Server
 from uploads_made import options, photo
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Server, start_server
+from served import Server, start_server
 from uploads_made import options, photo
 
 MIB = 1 << 20

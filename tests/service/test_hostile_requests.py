@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
-from conftest import Server, start_server
+from served import Server, start_server
 from uploads_made import options, photo
 
 IDLE_S = 2.0

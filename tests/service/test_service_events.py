@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from conftest import Server, start_server
+from served import Server, start_server
 
 Event = dict[str, Any]
 

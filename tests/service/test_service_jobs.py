@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from conftest import Server, start_server
 from PIL import Image
+from served import Server, start_server
 from typer.testing import CliRunner
 from uploads_made import options, photo, zipped
 

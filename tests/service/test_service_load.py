@@ -16,7 +16,7 @@ import httpx
 import psutil
 import pytest
 from bare_client import BODY, send_head, status, until
-from conftest import ROOT, STAND_INS, Server
+from served import ROOT, STAND_INS, Server
 from uploads_made import options, photo
 
 

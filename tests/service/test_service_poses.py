@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from conftest import Server
 from pycocotools import mask as coco
+from served import Server
 from uploads_made import options, photo
 
 from surfemb.bop.results import read_results

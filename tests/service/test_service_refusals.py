@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from conftest import Server
 from PIL import Image
+from served import Server
 from uploads_made import options, photo, zipped
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import Server
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
+from served import Server
 from uploads_made import options, photo
 
 from service.metrics import families

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
-from conftest import Server, start_server
 from receiver import receiving
+from served import Server, start_server
 
 
 @pytest.fixture(scope="module")

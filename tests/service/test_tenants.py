@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from bare_client import send_head, status, until
-from conftest import ROOT, Server, start_server
+from served import ROOT, Server, start_server
 from uploads_made import options, photo
 
 

@@ -19,9 +19,9 @@ def mesh() -> Mesh:
     return lumpy_mesh()
 
 
-def seen(mesh: Mesh, outliers: float, hidden: float = 0.0, seed: int = 0) -> tuple[Evidence, Surface, RigidTransform]:
+def seen(mesh: Mesh, outliers: float, hidden: float = 0.0, seed: int = 0, noise: float = 0.0) -> tuple[Evidence, Surface, RigidTransform]:
     """The evidence of one picture, and the true crop_from_obj."""
-    oracle, painted = Oracle(mesh, outliers), Painted(mesh)
+    oracle, painted = Oracle(mesh, outliers, noise), Painted(mesh)
     surface = sample_surface(mesh, oracle, 1500)
     pose = random_pose(np.random.default_rng(seed), 5 * mesh.diameter)
     crop = CAMERA.crop_towards(painted.box(CAMERA, pose), 128, 1.3)

@@ -26,13 +26,13 @@ from reconstruction.generated.truth import Reconstructed, obj_from_truth
 from reconstruction.scene import RigidTransform
 from reconstruction.scene.images import read_photo, write_photo
 from reconstruction.workspace import Workspace
+from snap6d import Snap6D
 from surfemb.judging.draw import draw_pose
 from workers.console import Bars
 from workers.demo.pictures import framed, grid, mask_sheet, turntable
 from workers.demo.report import Answer, add_over_diameter, measure
-from workers.failures import error_from_json
 from workers.leash import stop_group
-from workers.pipeline import StageEvent
+from workers.remote import StagesOf, taught_by_the_service
 
 START_TIMEOUT_S = 60
 
@@ -49,11 +49,11 @@ def run_demo(out: Path, config: CaptureConfig = CaptureConfig(), profile: str = 
     out.mkdir(parents=True, exist_ok=True)
     console.rule("1  A capture, rendered with exact truth")
     capture = _render(out / "capture", config, console)
-    with running_service(out / "service", console) as client:
-        console.rule("2  Onboarding through POST /objects")
-        object_id, job = _onboard(client, capture, profile, console)
-        console.rule("3  Held-out images to POST /estimate, without a box")
-        answers = _estimate_all(client, capture, object_id, console)
+    with running_service(out / "service", console) as service:
+        console.rule("2  Onboarding through the service")
+        object_id, job = _onboard(service, capture, profile, console)
+        console.rule("3  Poses of held-out images, without a box")
+        answers = _estimate_all(service, capture, object_id, console)
     workspace = Workspace(out / "service" / "objects" / object_id)
     made = Reconstructed.load(workspace)
     report = measure(capture, made, job, answers)
@@ -72,7 +72,7 @@ def _render(folder: Path, config: CaptureConfig, console: Console) -> GeneratedC
 
 
 @contextmanager
-def running_service(data: Path, console: Console) -> Iterator[httpx.Client]:
+def running_service(data: Path, console: Console) -> Iterator[Snap6D]:
     """`snap6d serve` as a process of its own on a free port; ends with this one. Raises DemoError where it does not start."""
     data.mkdir(parents=True, exist_ok=True)
     log = data / "serve.log"
@@ -82,10 +82,11 @@ def running_service(data: Path, console: Console) -> Iterator[httpx.Client]:
         process = subprocess.Popen(leashed, stdin=subprocess.PIPE, stdout=stream, stderr=stream, start_new_session=True)
     try:
         url = _wait_for(lambda: _announced(log, process), f"the service did not start, see {log}")
-        with httpx.Client(base_url=url, timeout=120) as client:
-            _wait_for(lambda: client.get("/readyz").is_success or None, f"the service did not become ready, see {data / 'logs'}")
-            console.print(f"[dim]{url}, data in {data}[/]")
-            yield client
+        unready = f"the service did not become ready, see {data / 'logs'}"
+        _wait_for(lambda: httpx.get(f"{url}/readyz", timeout=30).is_success or None, unready)
+        console.print(f"[dim]{url}, data in {data}[/]")
+        with Snap6D(url) as service:
+            yield service
     finally:
         stop_group(process)
         if process.stdin:
@@ -108,67 +109,34 @@ def _wait_for(check: Any, failure: str) -> Any:
     raise DemoError(failure, try_next="run snap6d serve by hand to see why")
 
 
-def _onboard(client: httpx.Client, capture: GeneratedCapture, profile: str, console: Console) -> tuple[str, dict[str, Any]]:
-    """Uploads the photos with one box and the board's layout; follows the job to its end."""
+def _onboard(service: Snap6D, capture: GeneratedCapture, profile: str, console: Console) -> tuple[str, dict[str, Any]]:
+    """Sends the photos with one box and the board's layout; follows the job to its end."""
     prompted = max(capture.photos, key=lambda photo: (photo.visible, -abs(capture.photos.index(photo) - len(capture.photos) // 2)))
-    options = {
-        "name": "generated jug",
-        "profile": profile,
-        "box": {"photo": prompted.path.name, "box": capture.box(prompted)},
-        "board": json.loads(capture.board_path.read_text()),
-    }
-    photos = [("photos", (photo.path.name, photo.path.read_bytes(), "image/jpeg")) for photo in capture.photos]
-    accepted = _json(client.post("/v1/objects", files=photos, data={"options": json.dumps(options)}))
-    with Bars(console) as bars:
-        job = _follow(client, accepted["job"]["id"], bars)
-    if job["status"] != "succeeded":
-        raise error_from_json(job["error"]) if job["error"] else DemoError(f"the onboarding was {job['status']}")
-    return accepted["id"], job
+    with taught_by_the_service(), Bars(console) as bars:
+        jug = service.objects.create(
+            [photo.path for photo in capture.photos],
+            name="generated jug",
+            profile=profile,
+            box=(prompted.path.name, capture.box(prompted)),
+            board=capture.board_path,
+        )
+        jug.wait(progress=StagesOf(bars))
+        return jug.id, asdict(jug.job())
 
 
-def _follow(client: httpx.Client, job_id: str, bars: Bars) -> dict[str, Any]:
-    shown: dict[str, str] = {}
-    while True:
-        job = _json(client.get(f"/v1/jobs/{job_id}"))
-        for index, stage in enumerate(job["stages"]):
-            if stage["status"] in ("succeeded", "skipped", "failed") and shown.get(stage["name"]) != stage["status"]:
-                bars(StageEvent(stage["name"], index, len(job["stages"]), stage["status"], quality=stage["quality"]))
-                shown[stage["name"]] = stage["status"]
-        if (now := job["stage"]) and now["name"] not in shown:
-            place = {key: now[key] for key in ("index", "count", "step", "steps", "message", "eta_s")}
-            bars(StageEvent(now["name"], kind="progress", **place))
-        if job["status"] not in ("queued", "running", "canceling"):
-            return job
-        time.sleep(0.5)
+def _estimate_all(service: Snap6D, capture: GeneratedCapture, object_id: str, console: Console) -> list[Answer]:
+    with taught_by_the_service(), _bar(console) as bar:
+        return [_estimate(service, capture, photo, object_id) for photo in bar.track(capture.held_out, description="images")]
 
 
-def _estimate_all(client: httpx.Client, capture: GeneratedCapture, object_id: str, console: Console) -> list[Answer]:
-    with _bar(console) as bar:
-        return [_estimate(client, capture, photo, object_id) for photo in bar.track(capture.held_out, description="images")]
-
-
-def _estimate(client: httpx.Client, capture: GeneratedCapture, photo: GeneratedPhoto, object_id: str) -> Answer:
-    options = {
-        "object_ids": [object_id],
-        "K": capture.camera.matrix.reshape(-1).tolist(),
-        "dist": capture.lens.coefficients.tolist(),
-        "deadline_ms": 110_000,
-    }
-    image = {"image": (photo.path.name, photo.path.read_bytes(), "image/jpeg")}
+def _estimate(service: Snap6D, capture: GeneratedCapture, photo: GeneratedPhoto, object_id: str) -> Answer:
+    K, dist = capture.camera.matrix, capture.lens.coefficients
     started = time.perf_counter()
-    poses = _json(client.post("/v1/estimate", files=image, data={"options": json.dumps(options)}))["poses"]
+    poses = service.estimate(photo.path, object_id, K=K, dist=dist, deadline_ms=110_000).poses
     milliseconds = 1000 * (time.perf_counter() - started)
     if not poses:
         return Answer(photo.name, None, 0.0, milliseconds)
-    return Answer(photo.name, RigidTransform.from_json(poses[0]), poses[0]["score"], milliseconds)
-
-
-def _json(response: httpx.Response) -> dict[str, Any]:
-    if response.is_error:
-        problem = response.json() if "json" in response.headers.get("content-type", "") else {}
-        raise DemoError(f"{response.request.url.path} answered {response.status_code}: {problem.get('detail', response.text[:300])}")
-    document: dict[str, Any] = response.json()
-    return document
+    return Answer(photo.name, RigidTransform.from_json({"R": poses[0].R, "t": poses[0].t}), poses[0].score, milliseconds)
 
 
 def _draw(out: Path, capture: GeneratedCapture, made: Reconstructed, answers: list[Answer]) -> None:

@@ -26,7 +26,7 @@ from workers.settings import Settings
 from workers.storage import Storage, open_storage
 from workers.tables import Database
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 STAND_INS = {
     "PYTHONPATH": str(ROOT / "tests" / "workers"),
     "SNAP6D_PIPELINE": "stand_in:PIPELINE",
