@@ -130,12 +130,15 @@ class Capture:
         poses = (self.cameras.poses or {}) if self.cameras else {}
         return {*named, *(Path(name).stem for name in named), *poses}
 
-    def save(self, path: Path) -> None:
+    def to_json(self) -> str:
         doc = asdict(self)
         if self.scale is not None:
             doc["scale"] = {next(k for k, v in _SOURCES.items() if isinstance(self.scale, v)): asdict(self.scale)}
+        return json.dumps(doc, indent=1)
+
+    def save(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(doc, indent=1))
+        path.write_text(self.to_json())
 
     @classmethod
     def load(cls, path: Path) -> Capture:

@@ -202,6 +202,10 @@ def left_out(workspace: Workspace, known: Sequence[PhotoVerdict]) -> list[PhotoV
     return [PhotoVerdict(w["photo"], "left out", None, w["message"]) for w in warnings if w["photo"] and w["photo"] not in names]
 
 
+VERDICT_FILES = (".sfm.scratch/photos.json", "coverage/photos.json", "sfm/photos.json", "sfm/manifest.json", "masks/verdicts.json")
+"""What `latest_verdicts` reads, below the object's folder."""
+
+
 def latest_verdicts(workspace: Workspace) -> list[PhotoVerdict]:
     """What is known by now: of a running or failed sfm, else as far as the stages have come. Empty where nothing is known yet."""
     attempted = _rows(workspace.attempted_photo_facts)

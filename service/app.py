@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import time
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -26,6 +25,7 @@ from workers.keys import KeyStore
 from workers.logs import configure
 from workers.pipeline import Pipeline, load
 from workers.queue import Mailbox, celery_app
+from workers.storage import open_storage, sweep_regularly
 from workers.tables import Database
 
 DESCRIPTION = "Photos of an object in, metric 6-D poses out. Errors are application/problem+json; times are seconds since 1970."
@@ -46,7 +46,10 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.context = context = _open(settings)
+        stop = threading.Event()
+        sweep_regularly(context.storage, stop)
         yield
+        stop.set()
         context.mailbox.close()
 
     app = FastAPI(title="Snap6D", version=version("snap6d"), description=DESCRIPTION, lifespan=lifespan)
@@ -68,15 +71,11 @@ def create_app(settings: ServiceSettings) -> FastAPI:
 
 
 def _open(settings: ServiceSettings) -> Context:
-    settings.objects.mkdir(parents=True, exist_ok=True)
-    settings.incoming.mkdir(exist_ok=True)
-    for leftover in settings.incoming.iterdir():  # of a process that died; others may be receiving right now
-        if leftover.stat().st_mtime < time.time() - 86400:
-            shutil.rmtree(leftover, ignore_errors=True)
     pipeline: Pipeline = load(settings.pipeline)
     database = Database(settings.database)
     broker = celery_app(settings.broker_url)
     estimates = Turnstile(settings.max_estimates_waiting, settings.max_estimates_per_caller)
     streams = Turnstile(settings.max_event_streams, settings.max_event_streams, "listeners follow jobs")
     feed, metrics = Feed(EventStore(database)), Metrics(database, settings.live_within_s)
-    return Context(settings, pipeline, database, KeyStore(database), broker, Mailbox(broker), estimates, streams, feed, metrics)
+    storage, keys = open_storage(settings, database, "views"), KeyStore(database)
+    return Context(settings, pipeline, database, storage, keys, broker, Mailbox(broker), estimates, streams, feed, metrics)

@@ -1,4 +1,4 @@
-"""Uploads -> an object's folder, its rows, its job. Every image is kept by its hash; `capture/` is made from the rows.
+"""Uploads -> an object's images, its rows, its job. Every image is kept by its hash; `capture/` is made from the rows.
 
 So a row that was acknowledged always finds its bytes, whenever the power fails: what replaces an image is another file.
 """
@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from sqlalchemy import Connection
 
 from reconstruction.capture import Capture, DepthFrames, KnownLength
 from reconstruction.errors import InputError
 from reconstruction.formats import is_video
-from reconstruction.workspace import Workspace
 from service.access import Caller
 from service.context import Context
 from service.errors import TooLarge
@@ -30,7 +30,8 @@ from service.uploads import Form, Upload
 from service.videos import keep_video
 from workers.forecast import Size
 from workers.jobs import JobRow, OnCreated
-from workers.objects import ImageRow
+from workers.objects import ImageRow, images_of
+from workers.parts import IMAGES, write_parts
 from workers.queue import wake
 from workers.tables import new_id
 
@@ -40,7 +41,7 @@ NO_PHOTOS = "send them as form fields called photos (curl -F photos=@a.jpg), as 
 
 
 def accept(context: Context, who: Caller, form: Form, folder: Path, on_created: OnCreated) -> JobRow:
-    """Checks everything, then lets the object appear: its folder by one rename, its rows by one transaction.
+    """Checks everything, then lets the object appear: its images first, then its rows in one transaction.
 
     `folder` holds the upload, on the file system of the objects. Raises InputError and its like.
     """
@@ -50,29 +51,30 @@ def accept(context: Context, who: Caller, form: Form, folder: Path, on_created: 
     images = _keep_form(form, object_dir, context.settings)
     who.require_room(1, sum(image.bytes for image in images))
     shutil.rmtree(object_dir / COMING, ignore_errors=True)
-    lay_out(object_dir, images, options)
-    object_id = new_id("obj")
-    object_dir.rename(context.settings.objects / object_id)
-    _sync(context.settings.objects)
-    size = _size(context.settings.objects / object_id, images)
-    job = who.jobs.onboard(object_id, options.name, options.profile, as_json(options), images, size, on_created)
+    document = _capture_document(images, options)
+    size, object_id = _size(object_dir, images), new_id("obj")
+    parts = context.storage.admit(object_id, object_dir)
+
+    def prepare(db: Connection) -> None:
+        write_parts(db, object_id, parts)
+        _lay_out(db, context, object_id, images, document)
+
+    job = who.jobs.onboard(object_id, options.name, options.profile, as_json(options), images, prepare, size, on_created)
     wake(context.broker, job.id)
     return job
 
 
 def put_image(context: Context, who: Caller, object_id: str, upload: Upload, kind: str) -> tuple[ImageRow, bool]:
     """One image of an object, and whether it is a new one. Raises InputError and its like, Conflict while a job is at work."""
-    known = who.objects.images(object_id)
-    image = _keep(upload, kind, upload.path.parent / "object", context.settings)
+    seen_job, known = who.objects.get(object_id).job_id, who.objects.images(object_id)
+    folder = upload.path.parent / "object"
+    image = _keep(upload, kind, folder, context.settings)
     same = next((k for k in known if (k.kind, k.name) == (image.kind, image.name)), None)
     if same is None and sum(k.kind == kind for k in known) >= (1 if kind == "video" else context.settings.max_photos):
         raise TooLarge(f"the object has {context.settings.max_photos} {kind} already", try_next="about 100 photos are plenty")
     who.require_room(0, image.bytes - (same.bytes if same else 0))
-    kept = _kept(context.settings.objects / object_id, image)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    _kept(upload.path.parent / "object", image).replace(kept)
-    _sync(kept, kept.parent, kept.parent.parent, context.settings.objects)
-    return image, who.objects.put_image(object_id, image)
+    files = context.storage.admit_file(object_id, f"{IMAGES}/{image.kept}", folder / IMAGES / image.kept)
+    return image, who.objects.put_image(object_id, image, files, seen_job)
 
 
 def train(context: Context, who: Caller, object_id: str, from_stage: str | None, profile: str | None, on_created: OnCreated) -> JobRow:
@@ -82,14 +84,16 @@ def train(context: Context, who: Caller, object_id: str, from_stage: str | None,
     options = checked_options(context, stored.model_copy(update={"profile": profile or stored.profile}).model_dump_json())
     redone = context.pipeline.names[context.pipeline.index_of(from_stage) :] if from_stage else ()
     who.require_room()
-    object_dir = context.settings.objects / object_id
 
-    def prepare() -> None:
-        lay_out(object_dir, who.objects.images(object_id), options)
-        for stage in redone:
-            Workspace(object_dir).forget(stage)
+    def prepare(db: Connection) -> None:
+        images = images_of(db, object_id)
+        _lay_out(db, context, object_id, images, _capture_document(images, options))
+        context.storage.forget(db, object_id, redone)
 
-    job = who.jobs.train(object_id, options.profile, prepare, _size(object_dir, who.objects.images(object_id)), on_created)
+    images = who.objects.images(object_id)
+    first = [f"{IMAGES}/{image.kept}" for image in images if image.kind == "photos"][:1]
+    size = _size(context.storage.view(object_id, first), images)
+    job = who.jobs.train(object_id, options.profile, prepare, size, on_created)
     wake(context.broker, job.id)
     return job
 
@@ -107,41 +111,29 @@ def as_json(options: OnboardOptions) -> dict[str, Any]:
     return options.model_dump(mode="json", exclude_defaults=True)
 
 
-def lay_out(object_dir: Path, images: list[ImageRow], options: OnboardOptions) -> None:
-    """`capture/` as the stages find it: links to the images, and capture.json. Raises InputError where they don't go together."""
+def _capture_document(images: list[ImageRow], options: OnboardOptions) -> str:
+    """capture.json. Raises InputError where images and options don't go together."""
     photos = {image.name: image.file for image in images if image.kind == "photos"}
     videos = [Path(image.file) for image in images if image.kind == "video"]
     if not photos and not videos:
         raise InputError("there are no photos", try_next=NO_PHOTOS)
     _check_companions(images, photos, options)
-    workspace, partial = Workspace(object_dir), Workspace(object_dir / ".capture.partial")
-    shutil.rmtree(partial.root, ignore_errors=True)
-    folders = {"photos": partial.photos, "masks": partial.given_masks, "depth": partial.given_depth, "video": partial.given_video}
-    for image in images:
-        folders[image.kind].mkdir(parents=True, exist_ok=True)
-        os.link(_kept(object_dir, image), folders[image.kind] / image.file)
-    _with_kept_names(options.capture(), photos, videos).save(partial.capture)
-    _sync(*partial.root.rglob("*"), *workspace.images.iterdir(), workspace.images)
-    shutil.rmtree(workspace.capture.parent, ignore_errors=True)
-    partial.capture.parent.rename(workspace.capture.parent)
-    partial.root.rmdir()
-    _sync(object_dir)
-    wanted = {_kept(object_dir, image) for image in images}
-    for replaced in set(workspace.images.iterdir()) - wanted:
-        replaced.unlink()
+    return _with_kept_names(options.capture(), photos, videos).to_json()
 
 
-def _size(object_dir: Path, images: list[ImageRow]) -> Size:
+def _lay_out(db: Connection, context: Context, object_id: str, images: list[ImageRow], document: str) -> None:
+    """`capture/` as the stages find it."""
+    names = {f"{image.kind}/{image.file}": image.kept for image in images}
+    context.storage.lay_out(db, object_id, names, {"capture.json": document})
+
+
+def _size(folder: Path, images: list[ImageRow]) -> Size:
     """The first photo stands for all. Its header has been read by a decoder before."""
     photos = [image for image in images if image.kind == "photos"]
     if not photos:
         return Size(0)
-    with Image.open(_kept(object_dir, photos[0])) as first:
+    with Image.open(folder / IMAGES / photos[0].kept) as first:
         return Size(len(photos), first.width * first.height / 1e6)
-
-
-def _kept(object_dir: Path, image: ImageRow) -> Path:
-    return Workspace(object_dir).images / f"{image.sha256}{Path(image.file).suffix}"
 
 
 def _keep_form(form: Form, object_dir: Path, settings: ServiceSettings) -> list[ImageRow]:
@@ -174,7 +166,7 @@ def _keep(upload: Upload, kind: str, object_dir: Path, settings: ServiceSettings
     with cleaned.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     image = ImageRow(kind, cleaned.stem, cleaned.name, cleaned.stat().st_size, sha256, upload.sha256)
-    kept = _kept(object_dir, image)
+    kept = object_dir / IMAGES / image.kept
     kept.parent.mkdir(exist_ok=True)
     os.link(cleaned, kept) if not kept.exists() else None
     return image
@@ -216,13 +208,3 @@ def _with_kept_names(capture: Capture, photos: dict[str, str], videos: list[Path
         poses = {Path(kept(name)).stem: pose for name, pose in capture.cameras.poses.items()}
         capture = replace(capture, cameras=replace(capture.cameras, poses=poses))
     return capture
-
-
-def _sync(*paths: Path) -> None:
-    """Files and folders: what is accepted outlives a power cut."""
-    for path in paths:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

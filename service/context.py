@@ -17,6 +17,7 @@ from workers.jobs import JobStore
 from workers.keys import KeyStore
 from workers.pipeline import Pipeline
 from workers.queue import Mailbox
+from workers.storage import Storage
 from workers.tables import Database
 
 
@@ -25,6 +26,7 @@ class Context:
     settings: ServiceSettings
     pipeline: Pipeline
     database: Database
+    storage: Storage
     keys: KeyStore
     broker: Celery
     mailbox: Mailbox
@@ -34,7 +36,7 @@ class Context:
     metrics: Metrics
 
     def jobs_of(self, tenant: str) -> JobStore:
-        return JobStore(self.database, self.pipeline.names, tenant)
+        return JobStore(self.database, self.pipeline.names, tenant, self.settings.live_within_s)
 
     def live_queues(self) -> set[str]:
         """Queues that a worker serves: one that has not missed five beats."""

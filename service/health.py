@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from importlib.metadata import version
 from typing import Any
 
@@ -61,5 +60,4 @@ def _checks(context: Context) -> dict[str, bool]:
         database = True
     except SQLAlchemyError:
         live, database = set(), False
-    storage = os.access(context.settings.objects, os.W_OK) and os.access(context.settings.incoming, os.W_OK)
-    return {"database": database, "storage": storage, "worker_onboard": CPU in live, "worker_estimate": ESTIMATE in live}
+    return {"database": database, "storage": context.storage.is_ready(), "worker_onboard": CPU in live, "worker_estimate": ESTIMATE in live}

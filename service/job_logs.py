@@ -43,7 +43,8 @@ def read_log(
     if name not in [row.name for row in job.stages]:
         advice = f"name one of {', '.join(row.name for row in job.stages)}"
         raise NotFound(f"job {job_id} has no stage {name!r}", try_next=advice)
-    content, size = _read(context.settings.objects / job.object_id / "logs" / f"{name}.log", offset)
+    log = f"logs/{name}.log"
+    content, size = _read(context.storage.view(job.object_id, [log]) / log, offset)
     headers = {"Snap6D-Stage": name, "Snap6D-Next-Offset": str(min(offset, size) + len(content)), "Snap6D-Log-Size": str(size)}
     return PlainTextResponse(content, headers={**headers, "Cache-Control": "no-store"})
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,7 +11,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, JSONResponse
 
-from reconstruction.verdicts import PhotoVerdict, latest_verdicts
+from reconstruction.verdicts import VERDICT_FILES, PhotoVerdict, latest_verdicts
 from reconstruction.workspace import Workspace
 from service import captures
 from service.access import Caller, Who
@@ -43,8 +42,6 @@ ARTIFACTS = (
     "scale/scale.json",
     "scale/views.json",
     "validation/accuracy.json",
-)
-ARTIFACT_PATTERNS = (
     "surface/*.png",
     "surface/*.jpg",
     "masks/**/*.png",
@@ -153,7 +150,7 @@ def change_object(object_id: str, change: Change, context: Ctx, who: Who, if_mat
 def delete_object(object_id: str, context: Ctx, who: Who) -> None:
     """Removes the object, its photos and everything made from them. Not while a job works on it."""
     who.objects.delete(object_id)
-    shutil.rmtree(context.settings.objects / object_id, ignore_errors=True)
+    context.storage.delete(object_id)
 
 
 @router.post("/objects/{object_id}/train", status_code=202, response_model=Accepted)
@@ -195,7 +192,7 @@ def list_images(object_id: str, context: Ctx, who: Who, kind: Kind = "photos") -
     Of another kind: what has been sent. There are no verdicts on it.
     """
     kept = {image.name: image for image in who.objects.images(object_id) if image.kind == kind}
-    verdicts = latest_verdicts(Workspace(context.settings.objects / object_id)) if kind == "photos" else []
+    verdicts = latest_verdicts(Workspace(context.storage.view(object_id, VERDICT_FILES))) if kind == "photos" else []
     known = {verdict.photo: verdict for verdict in verdicts}
     return [_image(photo, kept.get(photo), known.get(photo)) for photo in sorted({*kept, *known})]
 
@@ -210,8 +207,8 @@ def list_artifacts(object_id: str, context: Ctx, who: Who) -> list[Artifact]:
     """What has been made so far."""
     who.objects.get(object_id)
     base = f"/v1/objects/{object_id}/artifacts"
-    files = _artifacts(context.settings.objects / object_id)
-    return [Artifact(name=name, bytes=path.stat().st_size, href=f"{base}/{name}") for name, path in files.items()]
+    files = context.storage.listing(object_id, ARTIFACTS)
+    return [Artifact(name=name, bytes=size, href=f"{base}/{name}") for name, size in files.items()]
 
 
 @router.get("/objects/{object_id}/artifacts/{name:path}", response_class=FileResponse)
@@ -219,13 +216,7 @@ def get_artifact(object_id: str, name: str, context: Ctx, who: Who) -> FileRespo
     """One file; byte ranges and ETag are understood."""
     who.objects.get(object_id)
     # Looked up among the files that exist: a name is never made into a path.
-    path = _artifacts(context.settings.objects / object_id).get(name)
-    if path is None:
+    if name not in context.storage.listing(object_id, ARTIFACTS):
         raise NotFound(f"object {object_id} has no artifact {name!r}", try_next=f"GET /v1/objects/{object_id}/artifacts lists them")
+    path = context.storage.view(object_id, [name]) / name
     return FileResponse(path, filename=path.name)
-
-
-def _artifacts(object_dir: Path) -> dict[str, Path]:
-    fixed = [object_dir / name for name in ARTIFACTS if (object_dir / name).is_file()]
-    found = [path for pattern in ARTIFACT_PATTERNS for path in sorted(object_dir.glob(pattern))]
-    return {path.relative_to(object_dir).as_posix(): path for path in fixed + found}

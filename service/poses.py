@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
@@ -69,12 +69,13 @@ async def estimate(request: Request, context: Ctx, who: Who, outcome: Counted) -
     """
     with context.estimates.enter(who.tenant):
         await run_in_threadpool(_check_worker, context)
-        with incoming(context.settings) as folder:  # gone afterwards, and with it the question, where a worker has not begun with it
+        # Gone and taken back afterwards, and with it the question, where a worker has not begun with it.
+        with incoming(context.settings) as folder, context.storage.lending(folder) as lend:
             form = await _receive(request, folder, context)
             arrived = time.time()
             form.only(texts=("options",), files=("image", "depth"))
             options = parse_options(EstimateOptions, form.texts.get("options") or "{}")
-            question = await run_in_threadpool(_question, context, who, options, form, folder)
+            question = await run_in_threadpool(_question, context, who, options, form, folder, lend)
             deadline = arrived + min(options.deadline_ms or context.settings.default_deadline_ms, context.settings.max_deadline_ms) / 1000
             asked = await run_in_threadpool(context.mailbox.ask, question, deadline)
             answer = await _answer(request, asked, deadline - arrived, deadline)
@@ -124,7 +125,9 @@ def _check_worker(context: Context) -> None:
         raise NoWorker("no estimate worker is running", try_next="wait for it to start, or look at /readyz and the worker's log")
 
 
-def _question(context: Context, who: Caller, options: EstimateOptions, form: Form, folder: Path) -> dict[str, Any]:
+def _question(
+    context: Context, who: Caller, options: EstimateOptions, form: Form, folder: Path, lend: Callable[[Path], str]
+) -> dict[str, Any]:
     """Everything that can be refused is refused here, before a worker is asked."""
     settings = context.settings
     if len(options.object_ids) > settings.max_objects_per_estimate:
@@ -139,8 +142,6 @@ def _question(context: Context, who: Caller, options: EstimateOptions, form: For
     images = form.named("image")
     if len(images) != 1 or len(form.named("depth")) > 1:
         raise InputError(f"{len(images)} images came", try_next="send one form field called image, and at most one called depth")
-    relative: dict[str, str] = {}
-    for upload in (*images, *form.named("depth")):
-        kept = keep_image(upload, folder, settings, stem=upload.field)
-        relative[upload.field] = str(kept.relative_to(settings.data))
-    return {**options.model_dump(exclude={"deadline_ms", "bop"}), **relative}
+    uploads = (*images, *form.named("depth"))
+    lent = {upload.field: lend(keep_image(upload, folder, settings, stem=upload.field)) for upload in uploads}
+    return {**options.model_dump(exclude={"deadline_ms", "bop"}), **lent}

@@ -59,6 +59,8 @@ class Job(BaseModel):
     stage: RunningStage | None
     stages: list[Stage]
     queue_position: int | None
+    queue: str
+    waiting_for: str | None
     error: dict[str, Any] | None
     created_at: float
     started_at: float | None

@@ -64,6 +64,10 @@ class Job:
     stage: RunningStage | None = None
     stages: tuple[Stage, ...] = ()
     queue_position: int | None = None
+    queue: str = "cpu"
+    """Of the workers that do its next stage: cpu or gpu."""
+    waiting_for: str | None = None
+    """What has to come before anybody works on it."""
     error: Failure | None = None
     created_at: float = 0.0
     started_at: float | None = None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+import real_servers
 
 from reconstruction.generated import CaptureConfig, GeneratedCapture, render_capture
 from reconstruction.scene import View
@@ -26,3 +29,10 @@ def generated_capture(tmp_path_factory: pytest.TempPathFactory) -> GeneratedCapt
 def posed_views(generated_capture: GeneratedCapture, tmp_path_factory: pytest.TempPathFactory) -> list[View]:
     """The capture's photos undistorted, with true masks and true `cam_from_obj`: metric views in the object frame, no SfM."""
     return generated_capture.undistorted_views(tmp_path_factory.mktemp("posed") / "scale")
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL for the session, nothing in it at first."""
+    with real_servers.postgres() as url:
+        yield url

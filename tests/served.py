@@ -1,7 +1,8 @@
-"""The real service, whole: `snap6d serve` with its own Redis and workers, on stand-in stages."""
+"""The real service, whole, on stand-in stages: `snap6d serve` with its own Redis and workers, and processes that share no folder."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -10,12 +11,20 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import real_servers
 from uploads_made import options, photo
+
+from workers.bucket import Bucket
+from workers.parts import change_part
+from workers.settings import Settings
+from workers.storage import Storage, open_storage
+from workers.tables import Database
 
 ROOT = Path(__file__).parents[1]
 STAND_INS = {
@@ -31,6 +40,7 @@ STAND_INS = {
     "SNAP6D_MAX_ESTIMATES_WAITING": "5",
     "SNAP6D_MAX_ESTIMATES_PER_CALLER": "4",
     "SNAP6D_MAX_ESTIMATE_UPLOAD_S": "3",
+    "SNAP6D_GPU_WORKERS": "0",
 }
 
 
@@ -38,7 +48,45 @@ STAND_INS = {
 class Server:
     process: subprocess.Popen[str]
     data: Path
-    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30))
+    settings: Settings
+    client: httpx.Client
+    api_data: Path
+    """The data folder of the API's processes."""
+    estimator_objects: Path
+    """Where the estimate worker has objects."""
+    known: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def storage(self) -> Storage:
+        """As a worker on a machine of its own has it."""
+        return open_storage(self.settings, self.database, "objects")
+
+    @cached_property
+    def database(self) -> Database:
+        return Database(self.settings.database)
+
+    def object_dir(self, object_id: str) -> Path:
+        """With the object's files as they count now. Only to be read."""
+        return self.storage.restore(object_id)
+
+    def rename(self, object_id: str, name: str) -> None:
+        """What stand-in stages do depends on what the capture is called."""
+        capture = json.loads((self.object_dir(object_id) / "capture" / "capture.json").read_text())
+        changed = self.data / f"changed-{object_id}.json"
+        changed.write_text(json.dumps({**capture, "name": name}))
+        with self.database.write() as db:
+            change_part(db, object_id, "capture", self.storage.admit_file(object_id, "capture/capture.json", changed))
+
+    def lent(self) -> list[str]:
+        """What of images to look at is anywhere."""
+        stored = Bucket(self.settings.storage_url).keys("incoming") if self.settings.storage_url else []
+        return stored + [str(path) for path in self.data.parent.glob("**/incoming/*")]
+
+    def left_behind(self, object_id: str) -> list[str]:
+        """Of a deleted object."""
+        if self.settings.storage_url:
+            return Bucket(self.settings.storage_url).keys(f"objects/{object_id}")
+        return [str(path) for path in (self.data / "objects").glob(f"{object_id}*")]
 
     def onboard(self, name: str = "object", count: int = 3, **more: Any) -> tuple[str, str]:
         """Ids of the object and of its job."""
@@ -63,11 +111,17 @@ class Server:
 
 def start_server(data: Path, *arguments: str, **environment: str) -> Server:
     command = [sys.executable, "-m", "workers.cli", "serve", "--data", str(data), "--port", "0", *arguments]
-    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **STAND_INS, **environment}, stdout=subprocess.PIPE, text=True)
+    return start(command, Settings(data=data), environment, data, data / "objects")
+
+
+def start(command: list[str], settings: Settings, environment: dict[str, str], api_data: Path, estimator_objects: Path) -> Server:
+    everything = {**os.environ, **settings.environment(), **STAND_INS, **environment}
+    process = subprocess.Popen(command, cwd=ROOT, env=everything, stdout=subprocess.PIPE, text=True)
     assert process.stdout
     found = re.search(r"http://\S+", process.stdout.readline())
     assert found, process.stdout.read()
-    server = Server(process, data, httpx.Client(base_url=found.group(), timeout=30))
+    client = httpx.Client(base_url=found.group(), timeout=30)
+    server = Server(process, settings.data, settings, client, api_data, estimator_objects)
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         if server.client.get("/readyz").status_code == 200:
@@ -77,28 +131,48 @@ def start_server(data: Path, *arguments: str, **environment: str) -> Server:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """SQLite and one data folder."""
     server = start_server(tmp_path_factory.mktemp("served"))
     yield server
     server.stop()
 
 
 @pytest.fixture(scope="session")
+def scaled(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> Iterator[Server]:
+    """PostgreSQL, Redis, a bucket, and a data folder of its own for every process."""
+    data = tmp_path_factory.mktemp("scaled")
+    with real_servers.redis() as broker_url, real_servers.s3() as found, pytest.MonkeyPatch.context() as patched:
+        for name, value in found.items():
+            patched.setenv(name, value)
+        settings = Settings(data=data / "test", database_url=postgres_url, broker_url=broker_url, storage_url="s3://snap6d/some/prefix")
+        command = [sys.executable, str(Path(__file__).with_name("scaled.py")), str(data)]
+        path = {"PYTHONPATH": f"{ROOT}:{STAND_INS['PYTHONPATH']}"}
+        server = start(command, settings, path, data / "api", data / "estimate" / "estimators")
+        yield server
+        server.stop()
+
+
+@pytest.fixture(params=["embedded", "scaled"])
+def server(request: pytest.FixtureRequest) -> Server:
+    """Either: what is asked and answered is the same."""
+    found: Server = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
 def ready(server: Server) -> Callable[[str], str]:
     """Gives the id of a ready object with a name that stand-ins know; the same one for the same name."""
-    known: dict[str, str] = {}
 
     def make(name: str) -> str:
-        if name not in known:
-            known[name], job_id = server.onboard(name)
+        if name not in server.known:
+            server.known[name], job_id = server.onboard(name)
             assert server.wait(job_id)["status"] == "succeeded"
-        return known[name]
+        return server.known[name]
 
     return make
 
 
-@pytest.fixture(scope="session")
-def ready_object(server: Server) -> str:
-    object_id, job_id = server.onboard()
-    assert server.wait(job_id)["status"] == "succeeded"
-    return object_id
+@pytest.fixture
+def ready_object(ready: Callable[[str], str]) -> str:
+    return ready("object")

@@ -36,12 +36,13 @@ def take_census(database: Database, live_within_s: float) -> Census:
     now = time.time()
     with database.read() as db:
         jobs = {row[0]: row[1] for row in db.execute(select(JOBS.c.status, func.count()).group_by(JOBS.c.status))}
-        oldest = db.execute(select(func.min(JOBS.c.updated_at)).where(JOBS.c.status == "queued")).scalar()
+        queued = select(JOBS.c.queue, func.count(), func.min(JOBS.c.updated_at)).where(JOBS.c.status == "queued").group_by(JOBS.c.queue)
+        waiting = {row[0]: (row[1], max(0.0, now - row[2])) for row in db.execute(queued)}  # an estimate waits in its question
         alive = select(WORKERS.c.queue, func.count()).where(WORKERS.c.seen_at > now - live_within_s).group_by(WORKERS.c.queue)
         workers = {row[0]: row[1] for row in db.execute(alive)}
         took = func.sum(func.coalesce(ATTEMPTS.c.seconds, ATTEMPTS.c.finished_at - ATTEMPTS.c.started_at, 0.0))
         attempts = select(ATTEMPTS.c.stage, ATTEMPTS.c.status, func.count(), took).group_by(ATTEMPTS.c.stage, ATTEMPTS.c.status)
         stages = {(row[0], row[1]): (row[2], float(row[3])) for row in db.execute(attempts)}
-    waiting = {CPU: (jobs.get("queued", 0), 0.0 if oldest is None else max(0.0, now - oldest))}  # an estimate waits in its question
-    queues = {name: QueueCount(*waiting.get(name, (0, 0.0)), workers.get(name, 0)) for name in sorted({CPU, ESTIMATE, *workers})}
+    names = sorted({CPU, ESTIMATE, *workers, *waiting})
+    queues = {name: QueueCount(*waiting.get(name, (0, 0.0)), workers.get(name, 0)) for name in names}
     return Census(dict.fromkeys(STATUSES, 0) | jobs, queues, stages)

@@ -16,7 +16,8 @@ from reconstruction.errors import PipelineError, StorageError
 from workers.events import tell_stage, tell_status
 from workers.failures import StageCrashed, error_to_json
 from workers.objects import set_object_state
-from workers.pipeline import Recipe, StageEvent
+from workers.parts import Parts, label_at, write_parts
+from workers.pipeline import CPU, Recipe, StageEvent
 from workers.publish import finite
 from workers.tables import ATTEMPTS, HELD, JOBS, USAGE, Database
 from workers.webhooks.announcing import announce
@@ -40,8 +41,17 @@ class Claim:
     recipe: Recipe
     token: int
     round: int
+    created_at: float
+    """Of the job."""
+    done: frozenset[str]
+    """Stages that have succeeded in this round, or were skipped."""
     request_id: str | None = None
     """Of the request that queued it, for the log."""
+
+    @property
+    def label(self) -> str:
+        """Of the files that are stored under this claim."""
+        return label_at(self.created_at, self.token)
 
 
 class ClaimStore:
@@ -51,16 +61,16 @@ class ClaimStore:
         self._db, self._pipeline = database, pipeline
         self._lease_s, self._max_attempts = lease_s, max_attempts
 
-    def due(self) -> list[str]:
-        """Jobs that nobody works on: queued, or held by a worker that stopped beating. Oldest first."""
+    def due(self, queue: str = CPU) -> list[str]:
+        """Jobs of the queue that nobody works on: queued, or held by a worker that stopped beating. Oldest first."""
         with self._db.read() as db:
-            return list(db.execute(select(JOBS.c.id).where(_due(time.time())).order_by(JOBS.c.created_at)).scalars())
+            return list(db.execute(select(JOBS.c.id).where(_due(time.time(), queue)).order_by(JOBS.c.created_at)).scalars())
 
-    def claim(self, job_id: str, worker: str) -> Claim | None:
-        """Takes the job for one lease; None where someone else has it or it is over. Doubled messages end here."""
+    def claim(self, job_id: str, worker: str, queue: str = CPU) -> Claim | None:
+        """Takes the job for one lease; None where someone else has it, it is over or of another queue. Doubled messages end here."""
         now = time.time()
         with self._db.write() as db:
-            row = db.execute(select(JOBS).where(JOBS.c.id == job_id, _due(now)).with_for_update(skip_locked=True)).first()
+            row = db.execute(select(JOBS).where(JOBS.c.id == job_id, _due(now, queue)).with_for_update(skip_locked=True)).first()
             if row is None:
                 return None
             values = {"status": "canceling" if row.status == "canceling" else "running", "token": row.token + 1, "worker": worker}
@@ -69,7 +79,9 @@ class ClaimStore:
             db.execute(update(JOBS).where(JOBS.c.id == job_id).values(**values, **times))
             _close_attempts(db, job_id, "abandoned")
             asked_by = tell_status(db, job_id)
-        return Claim(job_id, row.object_id, Recipe(row.profile, row.overrides, self._pipeline), row.token + 1, row.round, asked_by)
+            done = _done(db, job_id, row.round)
+        recipe = Recipe(row.profile, row.overrides, self._pipeline)
+        return Claim(job_id, row.object_id, recipe, row.token + 1, row.round, row.created_at, done, asked_by)
 
     def beat(self, claim: Claim) -> bool:
         """Keeps the lease. True where the job is to be canceled. Raises LeaseLost."""
@@ -77,8 +89,8 @@ class ClaimStore:
             self._update(db, claim, lease_until=time.time() + self._lease_s)
             return db.execute(select(JOBS.c.status).where(JOBS.c.id == claim.job_id)).scalar() == "canceling"
 
-    def record(self, claim: Claim, event: StageEvent) -> int:
-        """Writes down what happened to a stage; gives the number of its attempt.
+    def record(self, claim: Claim, event: StageEvent, parts: Parts | None = None) -> int:
+        """Writes down what happened to a stage, and which files count from now on: both or neither. Gives the number of its attempt.
 
         Raises LeaseLost, and StageCrashed when it has had all its attempts.
         """
@@ -86,6 +98,7 @@ class ClaimStore:
         stage |= {"message": event.message, "eta_s": event.eta_s}
         with self._db.write() as db:
             self._update(db, claim, stage=stage, progress=event.progress, updated_at=time.time())
+            write_parts(db, claim.object_id, parts or {})
             if event.kind == "started":
                 self._begin_attempt(db, claim, event.stage)
             elif event.kind != "progress":
@@ -93,6 +106,12 @@ class ClaimStore:
                 status = "interrupted" if event.error and event.error.code == StorageError.code else event.kind  # not the stage's fault
                 _close_attempts(db, claim.job_id, status, seconds=event.seconds, quality=finite(event.quality), error=error)
             return tell_stage(db, claim.job_id, claim.object_id, event)
+
+    def record_parts(self, claim: Claim, parts: Parts) -> None:
+        """Which files count from now on. Raises LeaseLost."""
+        with self._db.write() as db:
+            self._update(db, claim, updated_at=time.time())
+            write_parts(db, claim.object_id, parts)
 
     def finish(self, claim: Claim, status: str, error: PipelineError | None = None) -> None:
         """Ends the job as succeeded, failed or canceled; the object with it. Raises LeaseLost."""
@@ -106,11 +125,11 @@ class ClaimStore:
             tell_status(db, claim.job_id)
             announce(db, claim.job_id)
 
-    def release(self, claim: Claim) -> None:
-        """Gives the job back for another worker, at once and without counting an attempt. Raises LeaseLost."""
+    def release(self, claim: Claim, queue: str | None = None) -> None:
+        """Gives the job back for another worker, of this queue, at once and without counting an attempt. Raises LeaseLost."""
         with self._db.write() as db:
             back = case((JOBS.c.status == "canceling", "canceling"), else_="queued")
-            self._update(db, claim, status=back, lease_until=0.0, worker=None)
+            self._update(db, claim, status=back, queue=queue or JOBS.c.queue, lease_until=0.0, worker=None)
             _close_attempts(db, claim.job_id, "interrupted")
             tell_status(db, claim.job_id)
 
@@ -140,9 +159,16 @@ class ClaimStore:
         db.execute(insert(ATTEMPTS).values(**values))
 
 
-def _due(now: float) -> Any:
+def _done(db: Connection, job_id: str, number: int) -> frozenset[str]:
+    mine = and_(ATTEMPTS.c.job_id == job_id, ATTEMPTS.c.round == number, ATTEMPTS.c.status.in_(("succeeded", "skipped")))
+    return frozenset(db.execute(select(ATTEMPTS.c.stage).where(mine)).scalars())
+
+
+def _due(now: float, queue: str) -> Any:
+    """What is to be canceled is for whoever looks first: a worker of its own queue may never come."""
     rested = or_(JOBS.c.not_before.is_(None), JOBS.c.not_before < now)
-    return or_(and_(JOBS.c.status == "queued", rested), and_(JOBS.c.status.in_(HELD), JOBS.c.lease_until < now))
+    free = or_(and_(JOBS.c.status == "queued", rested), and_(JOBS.c.status.in_(HELD), JOBS.c.lease_until < now))
+    return and_(free, or_(JOBS.c.queue == queue, JOBS.c.status == "canceling"))
 
 
 def _close_attempts(db: Connection, job_id: str, status: str, **values: Any) -> None:

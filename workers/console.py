@@ -137,7 +137,8 @@ def jobs_table(jobs: list[dict[str, Any]]) -> Table:
         stage = job["stage"] or {}
         left = f", {_duration(stage['eta_s'])} left" if stage.get("eta_s") is not None else ""
         where = f"{stage['name']} {stage['index'] + 1}/{stage['count']}{left}" if stage else ""
-        note = job["error"]["what"] if job["error"] else where
+        waits = f"waits for {job['waiting_for']}" if job["waiting_for"] else ""
+        note = job["error"]["what"] if job["error"] else waits or where
         table.add_row(job["id"], job["object_id"], job["status"], f"{job['progress']:.0%}", note)
     return table
 

@@ -1,6 +1,7 @@
 """`snap6d serve`: everything that the service needs, started as children, restarted when they die, stopped together.
 
-SNAP6D_BROKER_URL set: no Redis is started. SNAP6D_DATABASE_URL set: no SQLite file is made.
+SNAP6D_BROKER_URL set: no Redis is started. SNAP6D_DATABASE_URL set: no SQLite file is made. A worker for each
+GPU is started where nvidia-smi lists one.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ from types import FrameType
 from typing import IO
 
 from reconstruction.errors import InputError, PipelineError, StorageError
+from workers.gpus import gpu_names
 from workers.keys import KeyStore
 from workers.leash import stop_group
 from workers.logs import form_for_terminal
-from workers.queue import CPU, ESTIMATE, socket_url
+from workers.queue import CPU, ESTIMATE, GPU, socket_url
 from workers.settings import Settings
 from workers.tables import Database
 
@@ -98,7 +100,7 @@ def serve(settings: Settings, host: str, port: int, allow_remote: bool, say: Cal
     with ExitStack() as stack:
         logs = _prepare(settings.data)
         stack.enter_context(_sole_server(settings.data))
-        listener = stack.enter_context(_listen(host, port))
+        listener = stack.enter_context(listening(host, port))
         with _stop_signals():
             children: list[Child] = []
             stack.callback(_stop_all, children)
@@ -119,12 +121,19 @@ def serve(settings: Settings, host: str, port: int, allow_remote: bool, say: Cal
 
 
 def _processes(settings: Settings, logs: Path, listener_fd: int) -> list[Child]:
-    api = ["-m", "uvicorn", "service.app:from_environment", "--factory", "--fd", str(listener_fd), "--log-level", "warning"]
-    api += ["--http", "service.connection:Connection"]
-    api += ["--timeout-graceful-shutdown", str(LEAVE_S)]
     python, environment = sys.executable, settings.environment()
     workers = [Child(f"worker-{q}", [python, "-m", "workers.tasks", q], logs / f"worker-{q}.log", environment) for q in (CPU, ESTIMATE)]
-    return [*workers, Child("api", [python, *api], logs / "api.log", environment, (listener_fd,))]
+    gpus = gpu_names() if settings.gpu_workers is None else [""] * settings.gpu_workers
+    for number, gpu in enumerate(gpus):
+        mine = {**environment, "CUDA_VISIBLE_DEVICES": gpu} if gpu else environment
+        workers.append(Child(f"worker-gpu-{number}", [python, "-m", "workers.tasks", GPU], logs / f"worker-gpu-{number}.log", mine))
+    return [*workers, Child("api", [python, *api_command(listener_fd)], logs / "api.log", environment, (listener_fd,))]
+
+
+def api_command(listener_fd: int) -> list[str]:
+    """For Python: the API on a socket that listens."""
+    api = ["-m", "uvicorn", "service.app:from_environment", "--factory", "--fd", str(listener_fd), "--log-level", "warning"]
+    return [*api, "--http", "service.connection:Connection", "--timeout-graceful-shutdown", str(LEAVE_S)]
 
 
 def _prepare(data: Path) -> Path:
@@ -147,7 +156,7 @@ def _sole_server(data: Path) -> Iterator[IO[str]]:
 
 
 @contextmanager
-def _listen(host: str, port: int) -> Iterator[socket.socket]:
+def listening(host: str, port: int) -> Iterator[socket.socket]:
     """Bound here and inherited by the API, so that a taken port is said at once and a restart refuses no connection."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

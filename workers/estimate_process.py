@@ -16,8 +16,10 @@ from typing import Any
 
 from reconstruction.errors import PipelineError
 from workers.logs import about, bound, configure
-from workers.pipeline import load
+from workers.pipeline import Pipeline, load
 from workers.settings import Settings
+from workers.storage import open_storage
+from workers.tables import Database
 
 STUCK_S = 60.0  # past its deadline: far longer than any one box of a question takes
 START_S = 300.0  # torch from a cold, busy disk
@@ -30,10 +32,10 @@ class EstimateCrashed(PipelineError):
 
 
 class EstimateProcess:
-    """One question at a time. `target` names the estimator (`module:attribute`)."""
+    """One question at a time, to the pipeline's estimator."""
 
-    def __init__(self, settings: Settings, target: str) -> None:
-        self._settings, self._target = settings, target
+    def __init__(self, settings: Settings, pipeline: Pipeline) -> None:
+        self._settings, self._pipeline = settings, pipeline
         self._pipe: Connection | None = None
         self._process: SpawnProcess | None = None
 
@@ -44,7 +46,8 @@ class EstimateProcess:
         self.stop()  # what is left of one that died
         spawn = multiprocessing.get_context("spawn")
         self._pipe, theirs = spawn.Pipe()
-        self._process = spawn.Process(target=_answer_questions, args=(theirs, self._settings, self._target), name="estimates", daemon=True)
+        arguments = (theirs, self._settings, self._pipeline)
+        self._process = spawn.Process(target=_answer_questions, args=arguments, name="estimates", daemon=True)
         self._process.start()
         theirs.close()
         self._exchange(None, START_S)
@@ -81,7 +84,7 @@ class EstimateProcess:
         )
 
 
-def _answer_questions(questions: Connection, settings: Settings, target: str) -> None:
+def _answer_questions(questions: Connection, settings: Settings, pipeline: Pipeline) -> None:
     """The process: until the worker is gone. A TERM is for the worker, which lets the question at hand be answered."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
@@ -89,8 +92,9 @@ def _answer_questions(questions: Connection, settings: Settings, target: str) ->
     threading.Thread(target=_follow_parent, name="leash", daemon=True).start()
     from workers.estimating import Estimators, answer
 
-    load(target)  # imports torch now, so that the first question need not wait for it
-    estimators = Estimators(target, settings.estimators_kept, settings.estimators_mib)
+    load(pipeline.estimator)  # imports torch now, so that the first question need not wait for it
+    estimators = Estimators(pipeline.estimator, pipeline.estimator_needs, settings.estimators_kept, settings.estimators_mib)
+    storage = open_storage(settings, Database(settings.database), "estimators")
     questions.send({"ready": True})
     while True:
         try:
@@ -98,7 +102,7 @@ def _answer_questions(questions: Connection, settings: Settings, target: str) ->
         except EOFError:
             return
         with bound(**asked):
-            questions.send(answer(estimators, settings, question, deadline))
+            questions.send(answer(estimators, storage, question, deadline))
 
 
 def _follow_parent() -> None:

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict, defaultdict
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from workers.failures import error_to_json
 from workers.frames import Frame, load_frame
 from workers.pipeline import load
 from workers.queue import is_awaited
-from workers.settings import Settings
+from workers.storage import Storage
 
 MEMORY_OVER_FILES = 2  # an estimator's growth of the process over the size of its files: 1.8 measured, six of the default size
 _log = logging.getLogger("snap6d")
@@ -47,7 +48,9 @@ class Loaded:
 class Estimators:
     """The last few objects' estimators, at most so many and about so many MiB, each version of a model loaded once."""
 
-    def __init__(self, target: str, kept: int, kept_mib: float) -> None:
+    def __init__(self, target: str, needs: tuple[str, ...], kept: int, kept_mib: float) -> None:
+        """`target`: `module:attribute` of what loads one, from these parts of an object."""
+        self.needs = needs
         self._target, self._kept, self._kept_mib = target, kept, kept_mib
         self._loaded: OrderedDict[tuple[Path, str, str], Loaded] = OrderedDict()
         self._lock = threading.Lock()
@@ -77,10 +80,10 @@ def model_mib(workspace: Workspace) -> float:
     return MEMORY_OVER_FILES * sum(path.stat().st_size for path in files) / 2**20
 
 
-def answer(estimators: Estimators, settings: Settings, question: dict[str, Any], deadline: float) -> dict[str, Any]:
+def answer(estimators: Estimators, storage: Storage, question: dict[str, Any], deadline: float) -> dict[str, Any]:
     """{"answer": ...} or {"error": ...}: a bad question is answered, not raised, so that it harms no neighbour."""
     try:
-        return {"answer": estimate(estimators, settings, question, deadline)}
+        return {"answer": estimate(estimators, storage, question, deadline)}
     except PipelineError as error:
         return {"error": error_to_json(error)}
     except Exception as error:
@@ -89,23 +92,23 @@ def answer(estimators: Estimators, settings: Settings, question: dict[str, Any],
         return {"error": {"code": "internal-error", "what": what, "try_next": "see the worker's log"}}
 
 
-def estimate(estimators: Estimators, settings: Settings, question: dict[str, Any], deadline: float) -> dict[str, Any]:
-    """`question`: image and depth as paths below the data folder, object_ids, K, dist, boxes, max_instances, depth_scale.
+def estimate(estimators: Estimators, storage: Storage, question: dict[str, Any], deadline: float) -> dict[str, Any]:
+    """`question`: image and depth by the names that they were lent under, object_ids, K, dist, boxes, max_instances, depth_scale.
 
     deadline: seconds since 1970. Raises NobodyWaits.
     """
     started = time.perf_counter()
-    frame = _read(settings.data, question)
+    frame = _read(storage, question)
     timing: defaultdict[str, float] = defaultdict(float, read=_ms(started))
     poses, used, scales = [], [], []
     for object_id in question["object_ids"]:
-        object_dir = settings.objects / object_id
         loading = time.perf_counter()
+        object_dir = storage.restore(object_id, estimators.needs)
         used.append(estimators.get(object_dir))
         timing["load"] += _ms(loading)
         scales.append(scale_to_json(Workspace(object_dir)))
         for boxes in [None] if frame.boxes is None else [[box] for box in frame.boxes]:  # one by one: many take longer than a deadline
-            if not is_awaited(settings.data, question, deadline):
+            if not is_awaited(storage, question, deadline):
                 raise NobodyWaits("the deadline has passed", try_next="allow a later deadline_ms, or ask for less at once")
             found = used[-1].estimator.estimate(frame.image, frame.camera, boxes, frame.depth, question.get("max_instances") or 1)
             poses += [pose_to_json(object_id, frame, frame.trusted(pose), used[-1].estimator.symmetry.kind) for pose in found.poses]
@@ -159,16 +162,13 @@ def scale_to_json(workspace: Workspace) -> dict[str, Any] | None:
     return None if scale["units"] != "m" else {"source": scale["source"], "rel_std": scale["rel_std"]}
 
 
-def _read(data: Path, question: dict[str, Any]) -> Frame:
-    depth = question.get("depth")
-    return load_frame(
-        data / question["image"],
-        question.get("K"),
-        question.get("dist") or (),
-        question.get("boxes"),
-        data / depth if depth else None,
-        question.get("depth_scale") or 0.001,
-    )
+def _read(storage: Storage, question: dict[str, Any]) -> Frame:
+    with ExitStack() as borrowed:
+        names = (question["image"], question.get("depth"))
+        image, depth = (borrowed.enter_context(storage.borrowed(name)) if name else None for name in names)
+        assert image
+        boxes, lens = question.get("boxes"), question.get("dist") or ()
+        return load_frame(image, question.get("K"), lens, boxes, depth, question.get("depth_scale") or 0.001)
 
 
 def _uncertainty(scale: dict[str, Any]) -> float:

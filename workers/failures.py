@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconstruction.errors import PipelineError
+from reconstruction.errors import PipelineError, StorageError
 
 
 class NotFound(PipelineError):
@@ -15,6 +15,18 @@ class Conflict(PipelineError):
     """The row is not in a state in which that can be done."""
 
     code = "conflict"
+
+
+class StorageUnreachable(StorageError):
+    """The objects' storage does not answer, or not as it should."""
+
+    code = "storage-unreachable"
+
+
+class FilesLost(StorageError):
+    """The storage answers, and has not what was stored."""
+
+    code = "files-lost"
 
 
 class StageDefect(PipelineError):

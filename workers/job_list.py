@@ -29,4 +29,5 @@ def jobs_in(data: Path | None) -> list[dict[str, Any]]:
     settings = Settings() if data is None else Settings(data=data)
     if not settings.database_url and not (settings.data / "snap6d.sqlite").exists():
         raise InputError(f"{settings.data} holds no service data", try_next="name the folder by --data, or the service by --url")
-    return [asdict(job) for job in JobStore(Database(settings.database), load(settings.pipeline).names, tenant=None).all()]
+    store = JobStore(Database(settings.database), load(settings.pipeline).names, None, settings.live_within_s)
+    return [asdict(job) for job in store.all()]

@@ -17,7 +17,8 @@ from workers.events import tell_status
 from workers.failures import Conflict, NotFound
 from workers.forecast import Size, forecast_from, time_left
 from workers.objects import ImageRow, insert_images, insert_object, refuse_while_busy, set_object_state
-from workers.tables import HELD, JOBS, Database, new_id
+from workers.pipeline import CPU
+from workers.tables import ENDED, HELD, JOBS, WORKERS, Database, new_id
 from workers.webhooks.announcing import announce
 
 
@@ -31,6 +32,10 @@ class JobRow:
     stage: dict[str, Any] | None
     stages: tuple[StageRow, ...]
     queue_position: int | None
+    queue: str
+    """Of its next stage: cpu or gpu."""
+    waiting_for: str | None
+    """What has to come before anybody works on it."""
     error: dict[str, Any] | None
     created_at: float
     started_at: float | None
@@ -43,15 +48,21 @@ class JobRow:
     """Of all its stages: what a better capture would change."""
 
 
+Prepare = Callable[[Connection], None]
+"""Called in the new job's transaction, while no worker can begin with it."""
+
 OnCreated = Callable[[Connection, JobRow], None]
 """Called with the new job before its transaction ends."""
 
 
 class JobStore:
-    """The jobs of one tenant, or, for whoever has the data folder itself, of all. `stages`: the pipeline's, in order."""
+    """The jobs of one tenant, or, for whoever has the data folder itself, of all. `stages`: the pipeline's, in order.
 
-    def __init__(self, database: Database, stages: tuple[str, ...], tenant: str | None) -> None:
-        self._db, self._stages, self._tenant = database, stages, tenant
+    A worker that was silent for `live_within_s` is taken to be gone.
+    """
+
+    def __init__(self, database: Database, stages: tuple[str, ...], tenant: str | None, live_within_s: float = 10.0) -> None:
+        self._db, self._stages, self._tenant, self._live_within_s = database, stages, tenant, live_within_s
 
     def onboard(
         self,
@@ -60,6 +71,7 @@ class JobStore:
         profile: str,
         options: dict[str, Any] | None = None,
         images: list[ImageRow] | None = None,
+        prepare: Prepare | None = None,
         size: Size = Size(0),
         on_created: OnCreated | None = None,
     ) -> JobRow:
@@ -68,18 +80,15 @@ class JobStore:
         with self._db.write() as db:
             insert_object(db, self._tenant, object_id, name, "onboarding", options or {})
             insert_images(db, object_id, images or [])
+            if prepare:
+                prepare(db)
             return self._begin(db, object_id, profile, size, on_created)
 
-    def train(
-        self, object_id: str, profile: str, prepare: Callable[[], None], size: Size = Size(0), on_created: OnCreated | None = None
-    ) -> JobRow:
-        """A job for an object that is there. `prepare` is called while no worker can begin with it.
-
-        Raises Conflict while another job is at work on it.
-        """
+    def train(self, object_id: str, profile: str, prepare: Prepare, size: Size = Size(0), on_created: OnCreated | None = None) -> JobRow:
+        """A job for an object that is there. Raises Conflict while another job is at work on it."""
         with self._db.write() as db:
             refuse_while_busy(db, object_id)
-            prepare()
+            prepare(db)
             set_object_state(db, object_id, "onboarding")
             return self._begin(db, object_id, profile, size, on_created)
 
@@ -115,7 +124,7 @@ class JobStore:
         """Queues a failed or canceled job again; finished stages are kept. Raises Conflict in any other state, or beside another job."""
         job = self.get(job_id)
         cleared = {"error": None, "not_before": None, "stage": None, "finished_at": None}
-        values: dict[str, Any] = {"status": "queued", "round": JOBS.c.round + 1, "updated_at": time.time(), **cleared}
+        values: dict[str, Any] = {"status": "queued", "queue": CPU, "round": JOBS.c.round + 1, "updated_at": time.time(), **cleared}
         with self._db.write() as db:
             refuse_while_busy(db, job.object_id)
             if not db.execute(update(JOBS).where(_where(job_id, "failed", "canceled")).values(**values)).rowcount:
@@ -148,11 +157,23 @@ class JobStore:
         stages = stage_rows(db, row.id, self._stages)
         position = None
         if row.status == "queued":
-            ahead = select(func.count()).where(JOBS.c.status == "queued", JOBS.c.created_at < row.created_at)
-            position = db.execute(ahead).scalar_one()
+            before = JOBS.c.created_at < row.created_at
+            position = db.execute(select(func.count()).where(JOBS.c.status == "queued", JOBS.c.queue == row.queue, before)).scalar_one()
         shared = {name: getattr(row, name) for name in JobRow.__dataclass_fields__ if name in JOBS.c}
         warnings = collect_warnings(stage.quality for stage in stages)
-        return JobRow(**shared, stages=stages, queue_position=position, eta_s=_eta_s(row, stages), warnings=warnings)
+        waiting_for = self._waiting_for(db, row)
+        eta_s = _eta_s(row, stages)
+        return JobRow(**shared, stages=stages, queue_position=position, waiting_for=waiting_for, eta_s=eta_s, warnings=warnings)
+
+    def _waiting_for(self, db: Connection, row: Any) -> str | None:
+        """Nobody works on it, and nobody is there who could."""
+        now = time.time()
+        if row.status in ENDED or (row.status in HELD and row.lease_until > now):
+            return None
+        served = select(WORKERS.c.id).where(WORKERS.c.queue == row.queue, WORKERS.c.seen_at > now - self._live_within_s)
+        if db.execute(served.limit(1)).first():
+            return None
+        return f"a worker for the queue {row.queue!r}: none is running (python -m workers.tasks {row.queue} starts one)"
 
 
 def _eta_s(row: Any, stages: tuple[StageRow, ...]) -> float | None:

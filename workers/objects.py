@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, delete, func, insert, select, update
@@ -11,6 +12,8 @@ from sqlalchemy import Connection, Select, and_, delete, func, insert, select, u
 from reconstruction.capture_warnings import CaptureWarning
 from workers.attempts import warnings_of
 from workers.failures import Conflict, NotFound
+from workers.parts import IMAGES as IMAGES_PART
+from workers.parts import Files, change_part, read_parts
 from workers.tables import ENDED, IMAGES, JOBS, OBJECTS, USAGE, Database, new_id
 
 DEFAULT_TENANT = "default"
@@ -27,6 +30,11 @@ class ImageRow:
     bytes: int
     sha256: str
     sent_sha256: str
+
+    @property
+    def kept(self) -> str:
+        """What it is called below images/: images of the same content are one."""
+        return f"{self.sha256}{PurePosixPath(self.file).suffix}"
 
 
 @dataclass(frozen=True)
@@ -101,13 +109,20 @@ class ObjectStore:
             refuse_while_busy(db, object_id)
             db.execute(delete(OBJECTS).where(self._mine(object_id)))
 
-    def put_image(self, object_id: str, image: ImageRow) -> bool:
-        """Whether it is a new one; else it takes the place of the one with its name. Raises Conflict while a job is at work."""
+    def put_image(self, object_id: str, image: ImageRow, files: Files, seen_job: str | None) -> bool:
+        """Whether it is a new one; else it takes the place of the one with its name.
+
+        `files`: what the storage admitted. `seen_job`: the latest job before it did so: a later one may have removed them as nobody's.
+        Raises Conflict where there is one, or while a job is at work.
+        """
         where = and_(IMAGES.c.object_id == object_id, IMAGES.c.kind == image.kind, IMAGES.c.name == image.name)
         with self._db.write() as db:
             refuse_while_busy(db, object_id)
+            if db.execute(_latest_job(object_id)).scalar() != seen_job:
+                raise Conflict(f"object {object_id} was trained while {image.file} came", try_next="send it again")
             known = bool(db.execute(delete(IMAGES).where(where)).rowcount)
             insert_images(db, object_id, [image])
+            _keep_files(db, object_id, files)
             db.execute(update(OBJECTS).where(self._mine(object_id)).values(updated_at=time.time()))
         return not known
 
@@ -129,15 +144,25 @@ class ObjectStore:
         return and_(OBJECTS.c.id == object_id, OBJECTS.c.tenant == self._tenant)
 
     def _query(self) -> Select:
-        latest = select(JOBS.c.id).where(JOBS.c.object_id == OBJECTS.c.id).order_by(JOBS.c.created_at.desc()).limit(1)
         photos = select(func.count()).where(IMAGES.c.object_id == OBJECTS.c.id, IMAGES.c.kind == "photos")
         size = select(func.coalesce(func.sum(IMAGES.c.bytes), 0)).where(IMAGES.c.object_id == OBJECTS.c.id)
         counted = (
-            latest.scalar_subquery().label("job_id"),
+            _latest_job(OBJECTS.c.id).scalar_subquery().label("job_id"),
             photos.scalar_subquery().label("photos"),
             size.scalar_subquery().label("bytes"),
         )
         return select(OBJECTS, *counted).where(OBJECTS.c.tenant == self._tenant)
+
+
+def _latest_job(object_id: Any) -> Select:
+    return select(JOBS.c.id).where(JOBS.c.object_id == object_id).order_by(JOBS.c.created_at.desc()).limit(1)
+
+
+def _keep_files(db: Connection, object_id: str, files: Files) -> None:
+    """What no row names any more counts no more."""
+    named = {f"{IMAGES_PART}/{image.kept}" for image in images_of(db, object_id)}
+    stored, _ = read_parts(db, object_id).get(IMAGES_PART, ({}, 0.0))
+    change_part(db, object_id, IMAGES_PART, files, tuple(set(stored) - named))
 
 
 def insert_object(db: Connection, tenant: str, object_id: str, name: str, state: str, options: dict[str, Any]) -> None:

@@ -8,28 +8,38 @@ from typing import Any, Literal
 
 from reconstruction.errors import InputError, PipelineError
 
+CPU, GPU, ESTIMATE = "cpu", "gpu", "estimate"
+"""The queues. Each worker serves one, so that an estimate never waits behind training, nor a GPU for work that needs none."""
+
 
 @dataclass(frozen=True)
 class Step:
     """A stage by name. `target` is `module:attribute` of its Stage, `config` the attribute of a profile that configures it.
 
     `share` is roughly the part of an onboarding that it takes; only the overall progress depends on it.
+    `gpu_profiles`: those whose config of this stage wants a GPU.
     """
 
     name: str
     target: str
     config: str
     share: float
+    gpu_profiles: tuple[str, ...] = ()
+
+    def queue(self, profile: str) -> str:
+        """Of the workers that run this stage."""
+        return GPU if profile in self.gpu_profiles else CPU
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Stages in order, where their profiles are (`module:attribute`, name -> profile), and what answers estimates."""
+    """Stages in order, where their profiles are (`module:attribute`, name -> profile), and what answers estimates, from which parts."""
 
     stages: tuple[Step, ...]
     profiles: str
     profile_names: tuple[str, ...]
     estimator: str
+    estimator_needs: tuple[str, ...] = ("scale", "surface", "correspondence", "validation")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -52,9 +62,9 @@ STAGES = (
     Step("masks", "reconstruction.masks.stage:MASKS", "masks", 0.10),
     Step("coverage", "reconstruction.coverage.stage:COVERAGE", "coverage", 0.01),
     Step("scale", "reconstruction.scale.stage:SCALE", "scale", 0.02),
-    Step("surface", "reconstruction.sdf.stage:SURFACE", "surface", 0.26),
+    Step("surface", "reconstruction.sdf.stage:SURFACE", "surface", 0.26, gpu_profiles=("full",)),
     Step("synthetic", "surfemb.samples.synthetic:SYNTHETIC", "synthetic", 0.10),
-    Step("correspondence", "surfemb.learning.train:CORRESPONDENCE", "correspondence", 0.36),
+    Step("correspondence", "surfemb.learning.train:CORRESPONDENCE", "correspondence", 0.36, gpu_profiles=("full",)),
     Step("validation", "surfemb.judging.validation:VALIDATION", "validation", 0.04),
 )
 

@@ -20,8 +20,11 @@ from kombu.mixins import ConsumerMixin
 
 from reconstruction.errors import PipelineError
 from workers.logs import request_id
+from workers.pipeline import CPU as CPU
+from workers.pipeline import ESTIMATE as ESTIMATE
+from workers.pipeline import GPU as GPU
+from workers.storage import Storage
 
-CPU, ESTIMATE = "cpu", "estimate"
 ONBOARD_TASK, ESTIMATE_TASK = "snap6d.onboard", "snap6d.estimate"
 REQUEST_ID = "snap6d_request_id"  # a header of messages: whose request it was, for the log of the worker
 _log = logging.getLogger(__name__)
@@ -62,10 +65,10 @@ def send(app: Celery, task: str, queue: str, argument: Any, expires_s: float) ->
         raise NoBroker(f"the message broker does not answer ({error})", try_next="try again in a moment, or restart the service") from error
 
 
-def wake(app: Celery, job_id: str) -> None:
+def wake(app: Celery, job_id: str, queue: str = CPU) -> None:
     """Says "look at this job" to a worker. Silent when the broker is down: workers look for due jobs by themselves."""
     try:
-        send(app, ONBOARD_TASK, CPU, job_id, expires_s=3600)
+        send(app, ONBOARD_TASK, queue, job_id, expires_s=3600)
     except NoBroker as error:
         _log.warning("job %s waits for a worker to look for it: %s", job_id, error)
 
@@ -105,9 +108,9 @@ class Mailbox:
             future.set_result(answer)
 
 
-def is_awaited(data: Path, question: dict[str, Any], deadline: float) -> bool:
-    """Whether someone still waits for the answer: who asked removes the image when he goes."""
-    return time.time() < deadline and (data / question["image"]).exists()
+def is_awaited(storage: Storage, question: dict[str, Any], deadline: float) -> bool:
+    """Whether someone still waits for the answer: who asked takes the image back when he goes."""
+    return time.time() < deadline and storage.is_lent(question["image"])
 
 
 def reply(app: Celery, envelope: dict[str, Any], answer: dict[str, Any]) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,8 +23,11 @@ def run_pipeline(
     should_cancel: Callable[[], bool] = lambda: False,
     max_attempts: int = 3,
     until: str | None = None,
+    only: Collection[str] | None = None,
 ) -> None:
     """Runs every stage that is not finished yet, each in its own process, and publishes the results. `until` names the last one.
+
+    `only`: the stages to run and to look at; the others are known to be done, or are left to somebody else.
 
     `should_cancel` is asked about once a second; when it says so, or raises, or this process dies, the stage's processes end.
     A crashed stage is tried again, up to `max_attempts`; a PipelineError of the stage itself is final.
@@ -34,16 +37,20 @@ def run_pipeline(
     total = sum(step.share for step in steps)
     done = 0.0
     for index, step in enumerate(steps):
-        for attempt in range(1, max_attempts + 1):
+        if only is None or step.name in only:
             track = _Track(step, index, len(steps), done / total, step.share / total, on_event)
-            try:
-                run_in_process(object_dir, step, recipe, track, should_cancel)
-                break
-            except StageCrashed:
-                if attempt == max_attempts:
-                    raise
+            _try_stage(object_dir, recipe, track, should_cancel, max_attempts)
         done += step.share
     publish(object_dir, [step.name for step in steps])
+
+
+def _try_stage(object_dir: Path, recipe: Recipe, track: _Track, should_cancel: Callable[[], bool], max_attempts: int) -> None:
+    for attempt in range(1, max_attempts + 1):
+        try:
+            return run_in_process(object_dir, track.step, recipe, replace(track, started=time.monotonic()), should_cancel)
+        except StageCrashed:
+            if attempt == max_attempts:
+                raise
 
 
 @dataclass

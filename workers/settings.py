@@ -24,6 +24,15 @@ class Settings(BaseSettings):
     broker_url: str = ""
     """Celery broker URL; empty: `snap6d serve` starts a Redis of its own on a unix socket."""
 
+    storage_url: str = ""
+    """Of the objects' files, such as s3://bucket/prefix, with keys and endpoint as AWS_* variables; empty: folders in `data`."""
+
+    cache_bytes: int = 20 << 30
+    """With `storage_url`: room for local copies, of each kind of process; those unused for longest are given up first."""
+
+    gpu_workers: int | None = None
+    """How many `snap6d serve` starts for the queue "gpu"; by default one for each GPU that nvidia-smi lists."""
+
     pipeline: str = "workers.pipeline:PIPELINE"
     """`module:attribute` of the Pipeline to run. Another one replaces the stages: engine tests do, a user rarely wants to."""
 
@@ -79,5 +88,5 @@ class Settings(BaseSettings):
 
     def environment(self) -> dict[str, str]:
         """The variables that give a child process these very settings."""
-        values = {**self.model_dump(mode="json"), "data": str(self.data.resolve())}
+        values = {**self.model_dump(mode="json", exclude_none=True), "data": str(self.data.resolve())}
         return {f"SNAP6D_{name.upper()}": str(value) for name, value in values.items()}

@@ -1,4 +1,4 @@
-"""Is there room on the disk? What a full one does to files and to the database, and what is said of it. No torch here."""
+"""Is there room on the disk? What a full one, or a storage that is gone, does to jobs, and what is said of it. No torch here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
-from reconstruction.errors import StorageError
+from reconstruction.errors import PipelineError, StorageError
+from workers.failures import StorageUnreachable
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 LEFT_WHEN_FULL = 1 << 20  # what a full disk has left: the last file that did not fit was larger than the gap
@@ -35,7 +36,14 @@ def is_exhausted(folder: Path) -> bool:
     return shutil.disk_usage(folder).free < LEFT_WHEN_FULL
 
 
-def waiting_for_space(error: BaseException) -> StorageError:
-    """What a job says that waits for room."""
-    what = error.what if isinstance(error, StorageError) else "the disk is full"
+def waits(error: BaseException) -> bool:
+    """Whether it is not the job's fault, and over one day."""
+    return is_full(error) or (isinstance(error, PipelineError) and error.code in (StorageError.code, StorageUnreachable.code))
+
+
+def waiting(error: BaseException) -> StorageError:
+    """What a job says that waits for room, or for its storage."""
+    what = error.what if isinstance(error, PipelineError) else "the disk is full"
+    if isinstance(error, StorageUnreachable):
+        return StorageUnreachable(what, try_next=f"{error.try_next}: the job waits for it, and goes on by itself")
     return StorageError(what, try_next="free some space on the server: the job waits for it, and goes on by itself")

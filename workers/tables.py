@@ -23,13 +23,17 @@ from sqlalchemy import (
     Table,
     create_engine,
     event,
+    func,
+    select,
 )
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError
 
 from reconstruction.errors import StorageError
+from workers.pipeline import CPU
 
 METADATA = MetaData()
+CREATING = 0x536E6170  # the name of a lock, any number that nobody else takes
 
 ENDED = ("succeeded", "failed", "canceled")
 HELD = ("running", "canceling")
@@ -70,6 +74,7 @@ JOBS = Table(
     Column("profile", String, nullable=False),
     Column("overrides", JSON, nullable=False),
     Column("status", String, nullable=False),  # queued, running, canceling, succeeded, failed, canceled
+    Column("queue", String, nullable=False, default=CPU, server_default=CPU),  # of its next stage: cpu, gpu
     Column("progress", Float, nullable=False, default=0.0),
     Column("stage", JSON),  # the running stage: name, index, count, step, steps, message, eta_s
     Column("estimate", JSON),  # seconds that it was expected to take when it was made: workers.forecast.Forecast
@@ -157,12 +162,14 @@ class Database:
         if make_url(url).get_backend_name() == "sqlite":
             self._reader = _sqlite(url)
         else:
-            self._reader = create_engine(url, pool_pre_ping=True)
+            self._reader = create_engine(_with_driver(url), pool_pre_ping=True)
         self._writer = self._reader.execution_options(begin="BEGIN IMMEDIATE")  # heard by _sqlite alone
         try:
             with self.write() as db:
+                if db.dialect.name == "postgresql":  # processes that start at once would make the same table twice
+                    db.execute(select(func.pg_advisory_xact_lock(CREATING)))
                 METADATA.create_all(db)
-        except OperationalError as error:
+        except DBAPIError as error:
             raise StorageError(
                 f"the database can't be opened ({error.orig})", try_next="check SNAP6D_DATABASE_URL or SNAP6D_DATA"
             ) from error
@@ -179,6 +186,12 @@ class Database:
 
     def close(self) -> None:
         self._reader.dispose()
+
+
+def _with_driver(url: str) -> URL:
+    """The driver that comes with us, where the URL names none."""
+    named = make_url(url)
+    return named.set(drivername="postgresql+pg8000") if named.drivername in ("postgresql", "postgres") else named
 
 
 def _sqlite(url: str) -> Engine:

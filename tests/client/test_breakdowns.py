@@ -103,7 +103,7 @@ def test_a_key_is_asked_for_and_a_quota_is_told(locked: Locked) -> None:
     with Snap6D(locked.url) as nobody, pytest.raises(snap6d.Unauthorized, match="snap6d keys make"):
         nobody.info()
     with Snap6D(locked.url, api_key=locked.key) as ours:
-        assert ours.info().profiles == ("preview", "standard")
+        assert ours.info().profiles == ("preview", "standard", "full")
         draft = ours.objects.draft()
         with pytest.raises(snap6d.QuotaExceeded):
             ours.objects.draft()

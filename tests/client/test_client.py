@@ -72,7 +72,7 @@ def test_what_is_said_of_the_capture_reaches_the_stages(service: Snap6D, server:
     length = ("IMG_2", (3.0, 4.0), (5.0, 6.0), 0.2)
     cup = service.objects.create(photos, masks=tmp_path / "masks", depth=tmp_path / "depth", point=("IMG_0", (3, 4)), known_length=length)
     cup.wait()
-    folder = server.data / "objects" / cup.id / "capture"
+    folder = server.object_dir(cup.id) / "capture"
     capture = Capture.load(folder / "capture.json")
     assert capture.prompt == Prompt("IMG_0.jpg", point=(3, 4))
     assert capture.scale == KnownLength(0.2, "IMG_2.jpg", (3, 4), (5, 6))
@@ -101,7 +101,7 @@ def test_a_video_is_sent_once(service: Snap6D, server: Server, tmp_path: Path) -
     film = service.objects.create(walk, name="film")
     film.wait()
     assert service.objects.upload(film, walk) == snap6d.Sent((), ("My walk.mov",))
-    assert [path.name for path in (server.data / "objects" / film.id / "capture" / "video").iterdir()] == ["My_walk.mp4"]
+    assert [path.name for path in (server.object_dir(film.id) / "capture" / "video").iterdir()] == ["My_walk.mp4"]
 
 
 def test_a_failure_says_what_to_do(service: Snap6D, photos: Path) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from served import Server
 
 EXAMPLES = os.environ.get("SNAP6D_CHAOS", "6")
@@ -20,6 +21,12 @@ CHECKS = (
     "allow_header_conformance",
     "negative_data_rejection",
 )
+
+
+@pytest.fixture
+def server(embedded: Server) -> Server:
+    """The document is the same in every deployment."""
+    return embedded
 
 
 def test_answers_are_as_the_document_says(server: Server, ready_object: str, tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_a_photo_sent_anew_takes_the_place_of_the_first(server: Server) -> None:
     train(server, object_id)
     names = {artifact["name"] for artifact in server.client.get(f"/v1/objects/{object_id}/artifacts").json()}
     assert {name for name in names if name.startswith("capture/")} == {"capture/photos/a.png", "capture/photos/b.jpg"}
-    assert len(list((server.data / "objects" / object_id / "images").iterdir())) == 2
+    assert len(server.storage.listing(object_id, ["images/*"])) == 2
 
 
 def test_a_draft_without_photos_is_told_so_and_stays(server: Server) -> None:

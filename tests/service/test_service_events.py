@@ -185,11 +185,16 @@ def test_logs_are_read_piece_by_piece(server: Server) -> None:
         assert answer.headers["content-type"].startswith("text/plain")
         text += answer.content
         offset, size = (int(answer.headers[name]) for name in ("snap6d-next-offset", "snap6d-log-size"))
-    logs = server.data / "objects" / object_id / "logs"
-    assert text == (logs / "sfm.log").read_bytes()
+    assert text == (server.object_dir(object_id) / "logs" / "sfm.log").read_bytes()
     assert b"chatter" in text
+
+
+def test_a_long_log_comes_in_pieces(embedded: Server) -> None:
+    object_id, job_id = embedded.onboard()
+    embedded.wait(job_id)
+    logs = embedded.object_dir(object_id) / "logs"
     (logs / "surface.log").write_bytes(bytes(range(256)) * 5000)
-    pieces = [server.client.get(f"/v1/jobs/{job_id}/logs", params={"offset": at}) for at in (0, 1 << 20, 2 << 20)]
+    pieces = [embedded.client.get(f"/v1/jobs/{job_id}/logs", params={"offset": at}) for at in (0, 1 << 20, 2 << 20)]
     assert {piece.headers["snap6d-stage"] for piece in pieces} == {"surface"}, "the last one that ran"
     assert b"".join(piece.content for piece in pieces) == (logs / "surface.log").read_bytes()
     assert [len(piece.content) for piece in pieces] == [1 << 20, 1_280_000 - (1 << 20), 0]

@@ -44,7 +44,7 @@ def test_what_was_asked_for_is_what_the_stages_see(server: Server) -> None:
     board = {"tag_size_mm": 50, "3": [[0, 0, 0], [50, 0, 0], [50, 50, 0], [0, 50, 0]]}
     object_id, job_id = server.onboard("mug", box={"photo": "01", "box": [1, 2, 30, 40]}, board=board, profile="preview")
     server.wait(job_id)
-    capture = Capture.load(server.data / "objects" / object_id / "capture" / "capture.json")
+    capture = Capture.load(server.object_dir(object_id) / "capture" / "capture.json")
     assert capture.prompt == Prompt("01.jpg", box=(1, 2, 30, 40))
     assert capture.scale == TagBoard("tag36h11", {3: [[0, 0, 0], [50, 0, 0], [50, 50, 0], [0, 50, 0]]})
 
@@ -53,7 +53,7 @@ def test_a_zip_is_taken_and_places_are_removed(server: Server) -> None:
     entries = {f"photos/{n}.jpg": photo(n, gps=True, focal_mm=28) for n in range(3)} | {"__MACOSX/._0.jpg": b"x"}
     answer = server.client.post("/objects", files={"photos": ("all.zip", zipped(entries))}, data=options(name="zip"))
     assert answer.status_code == 202, answer.text
-    kept = sorted((server.data / "objects" / answer.json()["id"] / "capture" / "photos").iterdir())
+    kept = sorted((server.object_dir(answer.json()["id"]) / "capture" / "photos").iterdir())
     assert [path.name for path in kept] == ["0.jpg", "1.jpg", "2.jpg"]
     for number, path in enumerate(kept):
         with Image.open(path) as image:
@@ -68,10 +68,36 @@ def test_a_video_is_kept_for_the_worker_and_its_frames_can_be_named(server: Serv
     asked = options(name="film", box={"photo": "My_walk_0012s400", "box": [1, 2, 30, 40]})
     answer = server.client.post("/objects", files=files, data=asked)
     assert answer.status_code == 202, answer.text
-    folder = server.data / "objects" / answer.json()["id"] / "capture"
+    folder = server.object_dir(answer.json()["id"]) / "capture"
     assert [path.name for path in (folder / "video").iterdir()] == ["My_walk.mp4"]
     assert Capture.load(folder / "capture.json").prompt == Prompt("My_walk_0012s400.jpg", box=(1, 2, 30, 40))
     server.wait(answer.json()["job"]["id"])
+
+
+def test_stages_that_want_a_gpu_go_to_its_worker(scaled: Server) -> None:
+    object_id, job_id = scaled.onboard(profile="full")
+    job = scaled.wait(job_id)
+    assert (job["status"], job["queue"]) == ("succeeded", "gpu")
+    assert [(stage["status"], stage["attempts"]) for stage in job["stages"]] == [("succeeded", 1)] * 3
+    logs = {path.name for path in (scaled.object_dir(object_id) / "logs").iterdir()}
+    assert logs == {"sfm.log", "scale.log", "surface.log"}, "of both workers"
+
+
+def test_a_job_that_wants_a_gpu_where_none_is_served_says_so(embedded: Server) -> None:
+    _, job_id = embedded.onboard(profile="full")
+    job = _waiting(embedded, job_id)
+    assert [stage["status"] for stage in job["stages"]] == ["succeeded", "succeeded", "pending"]
+    assert "workers.tasks gpu" in job["waiting_for"]
+    assert embedded.client.post(f"/jobs/{job_id}/cancel").json()["status"] == "canceled"
+
+
+def _waiting(server: Server, job_id: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 30
+    while True:
+        job: dict[str, Any] = server.client.get(f"/jobs/{job_id}", params={"wait": 1}).json()
+        if job["waiting_for"]:
+            return job
+        assert time.monotonic() < deadline, job
 
 
 def test_a_failure_says_what_to_do_and_can_be_resumed(server: Server) -> None:
@@ -81,8 +107,7 @@ def test_a_failure_says_what_to_do_and_can_be_resumed(server: Server) -> None:
     assert job["error"]["code"] == "capture-failed"
     assert "overlap" in job["error"]["try_next"]
     assert server.client.get(f"/objects/{object_id}").json()["state"] == "failed"
-    capture = server.data / "objects" / object_id / "capture" / "capture.json"
-    capture.write_text(capture.read_text().replace('"fail"', '"object"'))
+    server.rename(object_id, "object")
     assert server.client.post(f"/jobs/{job_id}/resume").status_code == 202
     assert server.wait(job_id)["status"] == "succeeded"
 
@@ -126,15 +151,14 @@ def test_a_running_job_is_canceled_within_seconds(server: Server) -> None:
     assert time.monotonic() - started < 10
     assert server.client.post(f"/jobs/{job_id}/cancel").json()["type"] == "/problems/conflict"
     assert server.client.delete(f"/objects/{object_id}").status_code == 204
-    assert not (server.data / "objects" / object_id).exists()
+    assert server.left_behind(object_id) == []
 
 
 def test_a_killed_worker_loses_nothing(server: Server) -> None:
-    _, job_id = server.onboard("slow")
+    object_id, job_id = server.onboard("slow")
     server.wait(job_id, "running")
     os.kill(worker_pid(server, "cpu"), signal.SIGKILL)
-    capture = next((server.data / "objects").glob(f"{server.client.get(f'/jobs/{job_id}').json()['object_id']}/capture/capture.json"))
-    capture.write_text(capture.read_text().replace('"slow"', '"object"'))
+    server.rename(object_id, "object")
     job = server.wait(job_id, timeout_s=30)
     assert job["status"] == "succeeded"
     assert job["stages"][0]["attempts"] == 2
@@ -156,8 +180,7 @@ def test_a_stopped_service_goes_on_where_it_was(tmp_path: Path) -> None:
     first.wait(job_id, "running")
     assert first.stop() == 0
     assert not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in family)
-    capture = first.data / "objects" / object_id / "capture" / "capture.json"
-    capture.write_text(capture.read_text().replace('"slow"', '"object"'))
+    first.rename(object_id, "object")
     second = start_server(first.data)
     try:
         assert second.wait(job_id)["status"] == "succeeded"

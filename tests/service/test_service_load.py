@@ -27,18 +27,18 @@ def ask(server: Server, object_id: str, **values: Any) -> httpx.Response:
 
 def waiting(server: Server) -> int:
     """Questions whose images are in the house."""
-    return len(list((server.data / "incoming").glob("*/image.*")))
+    return len(list((server.api_data / "incoming").glob("*/image.*")))
 
 
 def times_computed(server: Server, object_id: str) -> int:
-    asked = server.data / "objects" / object_id / "asked"
+    asked = server.estimator_objects / object_id / "asked"
     return len(asked.read_text().splitlines()) if asked.exists() else 0
 
 
 @contextmanager
 def busy_worker(server: Server, held: str) -> Iterator[Future[httpx.Response]]:
     """While the worker is at a question about the object `held`: what is asked meanwhile waits behind it."""
-    release, before = server.data / "objects" / held / "release", times_computed(server, held)
+    release, before = server.estimator_objects / held / "release", times_computed(server, held)
     release.unlink(missing_ok=True)
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(ask, server, held)
@@ -58,7 +58,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(server: Server) -> None:
     with closing(send_head(server.client.base_url, length=10**6)) as connection:
         assert status(connection) == 100
         connection.sendall(BODY.read()[:200])
-    until(lambda: not list((server.data / "incoming").iterdir()))
+    until(lambda: not list((server.api_data / "incoming").iterdir()))
 
 
 def test_the_question_of_a_gone_client_is_skipped(server: Server, ready: Callable[[str], str], ready_object: str) -> None:
@@ -119,10 +119,10 @@ def test_an_image_that_is_none_harms_no_neighbour(server: Server, ready_object: 
     assert (bad.result().status_code, good.result().status_code) == (415, 200)
 
 
-def test_without_a_worker_nothing_is_read(server: Server, tmp_path: Path) -> None:
+def test_without_a_worker_nothing_is_read(embedded: Server, tmp_path: Path) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     url = httpx.URL(f"http://127.0.0.1:{listener.getsockname()[1]}")
-    environment = {"SNAP6D_DATA": str(tmp_path), "SNAP6D_BROKER_URL": f"redis+socket://{server.data}/redis.sock"}
+    environment = {"SNAP6D_DATA": str(tmp_path), "SNAP6D_BROKER_URL": f"redis+socket://{embedded.data}/redis.sock"}
     command = [sys.executable, "-m", "uvicorn", "service.app:from_environment", "--factory", "--fd", str(listener.fileno())]
     with subprocess.Popen(command, cwd=ROOT, env={**os.environ, **STAND_INS, **environment}, pass_fds=[listener.fileno()]) as api:
         try:

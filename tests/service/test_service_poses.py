@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,14 @@ def test_a_pose_is_answered(server: Server, ready_object: str) -> None:
     assert pose["t"] == [0.1, 0.2, 0.5]
     assert pose["quat_xyzw"] == pytest.approx([0, 0, 0.5**0.5, 0.5**0.5])
     assert pose["bbox_xywh"] == [5, 6, 35, 24]
+
+
+def test_nothing_is_kept_of_an_image(server: Server, ready_object: str) -> None:
+    assert ask(server, object_ids=[ready_object], K=[60, 60, 32, 24]).status_code == 200
+    deadline = time.monotonic() + 10
+    while left := server.lent():
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
 
 
 def test_the_focal_length_comes_from_exif_or_a_guess(server: Server, ready_object: str) -> None:

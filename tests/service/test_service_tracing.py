@@ -18,6 +18,12 @@ from workers.census import take_census
 from workers.tables import Database
 
 
+@pytest.fixture
+def server(embedded: Server) -> Server:
+    """Logs are looked at where `snap6d serve` puts them."""
+    return embedded
+
+
 def post_object(server: Server, request_id: str, name: str = "object") -> dict[str, Any]:
     files = [("photos", (f"{n:02}.jpg", photo(n), "image/jpeg")) for n in range(3)]
     answer = server.client.post("/v1/objects", files=files, data=options(name=name), headers={"X-Request-ID": request_id})

@@ -90,8 +90,8 @@ REFUSED_URLS = (
         *("{}", "https://1.1.1.1/"),
     ],
 )
-def test_what_is_no_public_https_url_is_refused_with_advice(server: Server, asked: str) -> None:
-    answer = server.client.post("/v1/webhooks", content=asked, headers={"content-type": "application/json"})
+def test_what_is_no_public_https_url_is_refused_with_advice(embedded: Server, asked: str) -> None:
+    answer = embedded.client.post("/v1/webhooks", content=asked, headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["type"]) == (422, "/problems/bad-input"), answer.text
     assert ":" in answer.json()["detail"]
-    assert server.client.get("/v1/webhooks").json() == []
+    assert embedded.client.get("/v1/webhooks").json() == []

@@ -35,7 +35,7 @@ class StandInProfile:
     third: StandInConfig = StandInConfig()
 
 
-PROFILES = {"standard": StandInProfile(), "preview": StandInProfile(first=StandInConfig(steps=1))}
+PROFILES = {"standard": StandInProfile(), "preview": StandInProfile(first=StandInConfig(steps=1)), "full": StandInProfile()}
 
 
 def _work(config: StandInConfig, context: StageContext) -> Quality:
@@ -116,11 +116,12 @@ PIPELINE = Pipeline(
     (
         Step("sfm", "stand_in:FIRST", "first", 0.5),
         Step("scale", "stand_in:SECOND", "second", 0.2),
-        Step("surface", "stand_in:THIRD", "third", 0.3),
+        Step("surface", "stand_in:THIRD", "third", 0.3, gpu_profiles=("full",)),
     ),
     "stand_in:PROFILES",
-    ("preview", "standard"),
+    ("preview", "standard", "full"),
     "stand_in_estimator:StandInEstimator",
+    ("capture", "scale"),
 )
 
 

@@ -29,7 +29,7 @@ class Watched:
         return self._answer(image, last.translation[0])
 
     def _answer(self, image: np.ndarray, x: float) -> Found:
-        pose = Pose(RigidTransform(translation=np.array([x + 0.01, 0.0, 0.5])), 0.9, (0.0, 0.0, 9.0, 9.0))
+        pose = Pose(RigidTransform(translation=np.array([x + 0.01, 0.0, 0.5])), 0.9, (0.0, 0.0, 9.0, 9.0), np.zeros(image.shape[:2], bool))
         return Found([pose] if image.mean() > 100 else [], {"total": 1.0})
 
 

@@ -18,7 +18,7 @@ import pytest
 import trimesh
 from PIL import Image
 from pycocotools import mask as coco
-from stand_in import make_capture
+from stand_in import PIPELINE, make_capture
 
 from reconstruction.scene import Camera, Mesh, RigidTransform
 from reconstruction.workspace import Workspace
@@ -30,6 +30,7 @@ from workers.estimate_process import EstimateCrashed, EstimateProcess
 from workers.estimating import Estimators, answer, pose_to_json
 from workers.frames import Frame
 from workers.settings import Settings
+from workers.storage import FolderStorage
 
 loaded: list[str] = []
 
@@ -56,7 +57,7 @@ def objects(tmp_path: Path) -> list[Path]:
 
 
 def test_the_last_few_are_kept(objects: list[Path]) -> None:
-    estimators = Estimators(f"{__name__}:Slow", kept=2, kept_mib=1000)
+    estimators = Estimators(f"{__name__}:Slow", (), kept=2, kept_mib=1000)
     for k in (0, 1, 0, 2, 0, 1):
         estimators.get(objects[k])
     assert loaded == ["a", "b", "c", "b"], "a was never the one unused for longest"
@@ -64,14 +65,14 @@ def test_the_last_few_are_kept(objects: list[Path]) -> None:
 
 @pytest.mark.parametrize(("kept_mib", "expected"), [(6, "abcda"), (4, "abcdba"), (0.5, "abcdcba")])
 def test_their_memory_is_bounded(objects: list[Path], kept_mib: float, expected: str) -> None:
-    estimators = Estimators(f"{__name__}:Slow", kept=10, kept_mib=kept_mib)
+    estimators = Estimators(f"{__name__}:Slow", (), kept=10, kept_mib=kept_mib)
     for k in (0, 1, 2, 3, 3, 2, 1, 0):
         estimators.get(objects[k])
     assert "".join(loaded) == expected, "each counts 2 MiB: twice its files"
 
 
 def test_two_questions_at_once_load_once(objects: list[Path]) -> None:
-    estimators = Estimators(f"{__name__}:Slow", kept=4, kept_mib=1000)
+    estimators = Estimators(f"{__name__}:Slow", (), kept=4, kept_mib=1000)
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(estimators.get, objects[:2] * 8))
     assert sorted(loaded) == ["a", "b"]
@@ -92,7 +93,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="module")
 def process(settings: Settings) -> Iterator[EstimateProcess]:
-    process = EstimateProcess(settings, "stand_in_estimator:StandInEstimator")
+    process = EstimateProcess(settings, PIPELINE)
     yield process
     process.stop()
 
@@ -126,10 +127,11 @@ def test_a_question_that_never_ends_is_ended(process: EstimateProcess, monkeypat
 def test_the_process_ends_with_its_worker(settings: Settings) -> None:
     program = (
         "import multiprocessing, sys\n"
+        "from stand_in import PIPELINE\n"
         "from workers.estimate_process import EstimateProcess\n"
         "from workers.settings import Settings\n"
         "if __name__ == '__main__':\n"
-        "    EstimateProcess(Settings(), 'stand_in_estimator:StandInEstimator').start()\n"
+        "    EstimateProcess(Settings(), PIPELINE).start()\n"
         "    print(multiprocessing.active_children()[0].pid, flush=True)\n"
         "    sys.stdin.read()\n"
     )
@@ -155,9 +157,9 @@ def test_an_answer_of_the_real_estimator(tmp_path: Path) -> None:
     mesh.save(workspace.mesh)
     CorrespondenceModel(NetworkConfig(), 0.05).save(workspace.model, workspace.weights, {})
     Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(tmp_path / "image.png")
-    estimators = Estimators("surfemb.estimation.estimator:PoseEstimator", kept=1, kept_mib=100)
+    estimators = Estimators("surfemb.estimation.estimator:PoseEstimator", (), kept=1, kept_mib=100)
     asked = {"image": "image.png", "object_ids": ["ball"], "K": [60, 60, 32, 24], "boxes": []}
-    document = answer(estimators, Settings(data=tmp_path), asked, time.time() + 30)["answer"]
+    document = answer(estimators, FolderStorage(Settings(data=tmp_path)), asked, time.time() + 30)["answer"]
     assert (document["backend"], document["device"], document["units"]) == ("cpu", "cpu", "m")
     loaded = estimators.get(workspace.root)
     assert 10 < loaded.mib < 20

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
 
 from reconstruction.errors import CaptureError, StorageError
 from workers.beats import Beats
@@ -21,8 +24,8 @@ STAGES = ("sfm", "surface")
 
 
 class Rows:
-    def __init__(self, folder: Path, lease_s: float = 30.0) -> None:
-        self.database = Database(f"sqlite:///{folder / 'rows.sqlite'}")
+    def __init__(self, url: str, lease_s: float = 30.0) -> None:
+        self.database = Database(url)
         self.jobs = JobStore(self.database, STAGES, "lab")
         self.objects = ObjectStore(self.database, "lab")
         self.beats = Beats(self.database)
@@ -32,15 +35,32 @@ class Rows:
         return self.jobs.onboard(new_id("obj"), "mug", "standard").id
 
 
-@pytest.fixture
-def rows(tmp_path: Path) -> Rows:
-    return Rows(tmp_path)
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Of an empty database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'rows.sqlite'}"
+    server, name = request.getfixturevalue("postgres_url"), new_id("test")
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as db:
+        db.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return str(server).removesuffix("/postgres").replace("+pg8000", "") + f"/{name}"  # as people write it
 
 
 @pytest.fixture
-def hasty(tmp_path: Path) -> Rows:
+def rows(url: str) -> Iterator[Rows]:
+    rows = Rows(url)
+    yield rows
+    rows.database.close()
+
+
+@pytest.fixture
+def hasty(url: str) -> Iterator[Rows]:
     """Its leases are over at once."""
-    return Rows(tmp_path, lease_s=-1.0)
+    rows = Rows(url, lease_s=-1.0)
+    yield rows
+    rows.database.close()
 
 
 def event(kind: str, stage: str = "sfm", **values: object) -> StageEvent:
@@ -139,6 +159,61 @@ def test_a_job_that_waits_for_space_says_so_and_costs_no_attempt(rows: Rows) -> 
     assert rows.claims.due() == []
     rows.jobs.resume(job_id)
     assert rows.claims.due() == [job_id]
+
+
+def test_a_job_goes_from_queue_to_queue(rows: Rows) -> None:
+    job_id = rows.new_job()
+    assert (rows.claims.due("gpu"), rows.claims.claim(job_id, "w", "gpu")) == ([], None)
+    claim = rows.claims.claim(job_id, "w", "cpu")
+    assert claim is not None
+    rows.claims.record(claim, event("started"))
+    rows.claims.record(claim, event("succeeded"))
+    rows.claims.release(claim, "gpu")
+    assert (rows.claims.due("cpu"), rows.claims.due("gpu")) == ([], [job_id])
+    assert (rows.jobs.get(job_id).status, rows.jobs.get(job_id).queue) == ("queued", "gpu")
+    taken = rows.claims.claim(job_id, "g", "gpu")
+    assert taken is not None
+    assert taken.done == {"sfm"}
+    rows.claims.finish(taken, "failed", CaptureError("no overlap"))
+    assert rows.jobs.resume(job_id).queue == "cpu"
+    again = rows.claims.claim(job_id, "w", "cpu")
+    assert again is not None
+    assert again.done == frozenset(), "a resumed job looks at every stage again"
+
+
+def test_a_job_that_nobody_can_work_on_says_so(rows: Rows) -> None:
+    job_id = rows.new_job()
+    assert "'cpu'" in (rows.jobs.get(job_id).waiting_for or "")
+    rows.beats.beat("w", "cpu")
+    assert rows.jobs.get(job_id).waiting_for is None
+    claim = rows.claims.claim(job_id, "w")
+    assert claim is not None
+    rows.claims.release(claim, "gpu")
+    assert "'gpu'" in (rows.jobs.get(job_id).waiting_for or "")
+    rows.jobs.cancel(job_id)
+    assert rows.jobs.get(job_id).waiting_for is None
+
+
+def test_what_is_to_be_canceled_needs_no_worker_of_its_queue(hasty: Rows) -> None:
+    job_id = hasty.new_job()
+    claim = hasty.claims.claim(job_id, "w")
+    assert claim is not None
+    hasty.claims.release(claim, "gpu")
+    assert hasty.claims.claim(job_id, "died", "gpu") is not None
+    hasty.jobs.cancel(job_id)
+    assert hasty.claims.due("cpu") == [job_id]
+    last = hasty.claims.claim(job_id, "w", "cpu")
+    assert last is not None
+    assert hasty.claims.beat(last)
+
+
+def test_processes_that_start_at_once_share_the_tables(url: str) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        databases = list(pool.map(lambda _: Database(url), range(8)))
+    for database in databases:
+        with database.read() as db:
+            assert db.execute(text("SELECT count(*) FROM jobs")).scalar() == 0
+        database.close()
 
 
 def test_canceling_and_resuming(rows: Rows) -> None:
