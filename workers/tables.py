@@ -23,8 +23,6 @@ from sqlalchemy import (
     Table,
     create_engine,
     event,
-    func,
-    select,
 )
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
@@ -33,7 +31,6 @@ from reconstruction.errors import StorageError
 from workers.pipeline import CPU
 
 METADATA = MetaData()
-CREATING = 0x536E6170  # the name of a lock, any number that nobody else takes
 
 ENDED = ("succeeded", "failed", "canceled")
 HELD = ("running", "canceling")
@@ -158,7 +155,9 @@ class Database:
     """`read()` and `write()` transactions. A write takes SQLite's lock at its start, so it never fails half-way for want of it."""
 
     def __init__(self, url: str) -> None:
-        """Opens the database and creates missing tables. Raises StorageError where it can't be reached."""
+        """Opens the database; makes its tables, or brings them up to date. Raises StorageError where it can't be reached, or is newer."""
+        from workers.migrations import bring_up_to_date  # which imports the tables
+
         if make_url(url).get_backend_name() == "sqlite":
             self._reader = _sqlite(url)
         else:
@@ -166,9 +165,7 @@ class Database:
         self._writer = self._reader.execution_options(begin="BEGIN IMMEDIATE")  # heard by _sqlite alone
         try:
             with self.write() as db:
-                if db.dialect.name == "postgresql":  # processes that start at once would make the same table twice
-                    db.execute(select(func.pg_advisory_xact_lock(CREATING)))
-                METADATA.create_all(db)
+                bring_up_to_date(db)
         except DBAPIError as error:
             raise StorageError(
                 f"the database can't be opened ({error.orig})", try_next="check SNAP6D_DATABASE_URL or SNAP6D_DATA"
