@@ -15,7 +15,7 @@ NEW = ("images", "keys", "answers", "usage", "events", "webhooks", "deliveries",
 
 
 def upgrade() -> None:
-    """What there is belongs to the default tenant. Its photos are in its folder only: training it again takes them from there."""
+    """What there is belongs to the default tenant. Its photos are known to its folder only: to be trained again they are sent again."""
     # No table is made anew: SQLite would delete the jobs of the objects that it moves.
     op.add_column("objects", sa.Column("tenant", sa.String, nullable=False, server_default="default"))
     op.add_column("objects", sa.Column("options", sa.JSON, nullable=False, server_default="{}"))
