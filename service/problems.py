@@ -87,6 +87,7 @@ STATUS = {
     "digest-mismatch": 400,
     "backend-missing": 501,
     "storage-failed": 507,
+    "storage-unreachable": 503,
     "no-worker": 503,
     "decoder-missing": 503,
     "no-broker": 503,
