@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from served import ROOT, Server
+from served import Server
 from uploads_made import photo
 
 import snap6d
@@ -161,22 +158,3 @@ def test_lists_are_read_page_by_page_while_they_are_emptied(service: Snap6D) -> 
             listed.append(found.id)
             service.objects.delete(found)
     assert listed == made[::-1]
-
-
-def test_the_lines_of_the_readme_work(server: Server, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    (lines,) = [block for block in blocks if "from snap6d import" in block]
-    lines = lines.replace("http://127.0.0.1:8000", str(server.client.base_url).rstrip("/"))
-    (photos / "IMG 2.jpg").rename(photos / "IMG_0042.jpg")
-    (tmp_path / "test.jpg").write_bytes(photo(5))
-    monkeypatch.chdir(tmp_path)
-    said = subprocess.run(
-        [sys.executable, "-c", re.sub(r"K=\(.*?\)", "K=(60, 60, 32, 24)", lines)],
-        env={"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert said.returncode == 0, said.stderr
-    assert "0.9" in said.stdout
-    assert (tmp_path / "mug.glb").read_bytes() == b"glTF"
