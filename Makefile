@@ -23,9 +23,9 @@ demo: install
 test: install
 	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-# What a hostile caller sends, many times as much of it as the tests send.
+# The twelve promises, each tried for long; ONLY: some of them by number. SNAP6D_CHAOS counts what a hostile caller tries, SNAP6D_SOAK_S seconds.
 chaos: install
-	SNAP6D_CHAOS=300 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest tests/service/test_contract.py tests/service/test_hostile_files.py tests/service/test_hostile_requests.py
+	$(BIN)/python -m benchmarks.promises --out runs/bench $(if $(ONLY),--only $(ONLY))
 
 lint: install
 	$(BIN)/ruff check .

@@ -7,6 +7,8 @@ import hashlib
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import pytest
+from effort import trials
 from served import Server
 from uploads_made import options, photo
 
@@ -124,11 +126,16 @@ def test_lists_go_on_after_the_last_one_seen(server: Server) -> None:
     assert first + rest[:1] == made
 
 
-def test_the_same_key_many_times_at_once_makes_one_job(server: Server) -> None:
+@pytest.mark.parametrize("key", [f"K{number}" for number in range(trials(1, 20))])
+def test_the_same_key_many_times_at_once_makes_one_job(server: Server, key: str) -> None:
     def send(_: int) -> httpx.Response:
         files = [("photos", ("a.jpg", photo(4), "image/jpeg"))]
         return httpx.post(
-            f"{server.client.base_url}/v1/objects", files=files, data=options(name="once"), headers={"Idempotency-Key": "K"}, timeout=60
+            f"{server.client.base_url}/v1/objects",
+            files=files,
+            data=options(name=f"once {key}"),
+            headers={"Idempotency-Key": key},
+            timeout=60,
         )
 
     with ThreadPoolExecutor(16) as pool:
@@ -139,8 +146,8 @@ def test_the_same_key_many_times_at_once_makes_one_job(server: Server) -> None:
     again = send(0)
     assert again.json() == done[0].json()
     assert again.headers["location"] == done[0].headers["location"]
-    assert [found["name"] for found in server.client.get("/v1/objects").json()].count("once") == 1
-    other = server.client.post("/v1/objects", json={"name": "another"}, headers={"Idempotency-Key": "K"})
+    assert [found["name"] for found in server.client.get("/v1/objects").json()].count(f"once {key}") == 1
+    other = server.client.post("/v1/objects", json={"name": "another"}, headers={"Idempotency-Key": key})
     assert other.status_code == 422
 
 
