@@ -14,10 +14,9 @@ import kills
 import psutil
 import pytest
 from acknowledged import Senders, missing
-from conftest import Say
 from crowd import Crowd
 from effort import CHAOS, trials
-from house import House, lives, until
+from house import House, Say, lives, until
 from soak import Soak
 from uploads_made import options, photo
 
