@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from house import House
-
-Say = Callable[..., None]
+from house import House, Say
 
 
 @pytest.fixture(scope="session")

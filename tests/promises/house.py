@@ -17,6 +17,9 @@ import psutil
 from ledger import VARIABLE, Ledger
 from served import ROOT, Server, start_server
 
+Say = Callable[[str, int], None]
+"""Puts a figure and the number of trials into the report."""
+
 HERE = Path(__file__).parent
 ENVIRONMENT = {
     "PYTHONPATH": os.pathsep.join(str(path) for path in (ROOT, HERE, HERE.parent / "workers")),

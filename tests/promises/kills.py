@@ -5,15 +5,17 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psutil
 from house import House, until, with_ignored_absence
 from promise_stages import CHECKPOINT_STEPS, NAMES, STEP_S
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 from uploads_made import options, photo
 
-from workers.tables import ATTEMPTS, Database
+from workers.tables import ATTEMPTS, JOBS, Database
 
 MAX_HITS = 2  # of one stage: the third would rightly be its last
 
@@ -82,10 +84,11 @@ def _done(house: House, objects: list[str]) -> bool:
 
 
 def _spared(house: House, objects: list[str]) -> bool:
-    """Whether what runs now was not begun too often already."""
-    now = house.ledger.now(*objects)
-    starts = Counter((line["object"], line["stage"]) for line in house.ledger.lines(*objects) if line["event"] == "start")
-    return now is None or starts[now] <= MAX_HITS
+    """Whether what runs now was not begun too often already. A stage may be killed before it writes a first line: the rows count."""
+    running = select(func.count()).select_from(JOBS.join(ATTEMPTS)).where(JOBS.c.object_id.in_(objects), JOBS.c.status == "running")
+    with _rows(house) as db:
+        begun = db.execute(running.group_by(JOBS.c.id, ATTEMPTS.c.stage)).scalars()
+        return all(times <= MAX_HITS for times in begun)
 
 
 def _with_repeats(house: House, struck: list[Strike], objects: list[str]) -> list[Strike]:
@@ -99,10 +102,17 @@ def _with_repeats(house: House, struck: list[Strike], objects: list[str]) -> lis
 
 
 def _successes(house: House, job_id: str) -> dict[str, int]:
-    """Attempts of each stage whose result counted, from the rows."""
-    database = Database(f"sqlite:///{house.data / 'snap6d.sqlite'}")
+    """Attempts of each stage whose result counted."""
     succeeded = select(ATTEMPTS.c.stage, func.count()).where(ATTEMPTS.c.job_id == job_id, ATTEMPTS.c.status == "succeeded")
-    with database.read() as db:
-        found = {row[0]: row[1] for row in db.execute(succeeded.group_by(ATTEMPTS.c.stage))}
-    database.close()
-    return found
+    with _rows(house) as db:
+        return {row[0]: row[1] for row in db.execute(succeeded.group_by(ATTEMPTS.c.stage))}
+
+
+@contextmanager
+def _rows(house: House) -> Iterator[Connection]:
+    database = Database(f"sqlite:///{house.data / 'snap6d.sqlite'}")
+    try:
+        with database.read() as db:
+            yield db
+    finally:
+        database.close()
