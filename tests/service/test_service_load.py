@@ -92,7 +92,7 @@ def test_what_is_left_of_a_question_is_not_computed_past_its_deadline(
     before = times_computed(server, late)
     assert ask(server, late, boxes=[[5, 6, 40, 30]] * 20, deadline_ms=300).status_code == 504
     assert ask(server, ready_object).status_code == 200, "answered after one box, not after twenty"
-    assert times_computed(server, late) == before + 1
+    assert times_computed(server, late) <= before + 1
 
 
 @pytest.mark.parametrize(("name", "kind"), [("crash-later", "estimate-crashed"), ("defect-later", "internal-error")])
