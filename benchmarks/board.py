@@ -30,7 +30,7 @@ HELD_OUT_EVERY = 5
 
 
 def run_snap6d(*arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "workers.cli", *arguments], check=True)
+    subprocess.run([sys.executable, "-m", "workers.command.cli", *arguments], check=True)
 
 
 def split_scene(scene: Path, out: Path) -> tuple[list[Path], dict]:

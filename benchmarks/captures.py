@@ -9,7 +9,7 @@ from reconstruction.capture import Capture, Prompt
 from reconstruction.generated import CaptureConfig, GeneratedCapture, render_capture
 from reconstruction.scene import Mesh
 from reconstruction.workspace import Workspace
-from workers.onboard import prepare
+from workers.command.onboard import prepare
 from workers.pipeline import Recipe, StageEvent
 from workers.runner import run_pipeline
 

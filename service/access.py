@@ -12,9 +12,9 @@ from reconstruction.errors import PipelineError
 from service.context import Ctx
 from service.problems import QuotaExceeded
 from service.settings import ServiceSettings
-from workers.jobs import JobStore
 from workers.logs import bind
-from workers.objects import DEFAULT_TENANT, ObjectStore
+from workers.rows.jobs import JobStore
+from workers.rows.objects import DEFAULT_TENANT, ObjectStore
 
 _bearer = HTTPBearer(auto_error=False, description="An API key, made by `snap6d keys make`. Not needed while none was ever made.")
 

@@ -20,13 +20,13 @@ from service.schemas import Problem
 from service.settings import ServiceSettings
 from service.tracing import Tracing
 from service.turnstile import Turnstile
-from workers.events import EventStore
-from workers.keys import KeyStore
+from workers.files.storage import open_storage, sweep_regularly
 from workers.logs import configure
 from workers.pipeline import Pipeline, load
 from workers.queue import Mailbox, celery_app
-from workers.storage import open_storage, sweep_regularly
-from workers.tables import Database
+from workers.rows.events import EventStore
+from workers.rows.keys import KeyStore
+from workers.rows.tables import Database
 
 DESCRIPTION = "Photos of an object in, metric 6-D poses out. Errors are application/problem+json; times are seconds since 1970."
 

@@ -28,12 +28,12 @@ from service.photos import keep_image, safe_stem, unzipped
 from service.settings import ServiceSettings
 from service.uploads import Form, Upload
 from service.videos import keep_video
-from workers.forecast import Size
-from workers.jobs import JobRow, OnCreated
-from workers.objects import ImageRow, images_of
-from workers.parts import IMAGES, write_parts
 from workers.queue import wake
-from workers.tables import new_id
+from workers.rows.forecast import Size
+from workers.rows.jobs import JobRow, OnCreated
+from workers.rows.objects import ImageRow, images_of
+from workers.rows.parts import IMAGES, write_parts
+from workers.rows.tables import new_id
 
 COMING = "coming"
 MAX_GROWTH = 2  # a HEIC becomes a JPEG twice its size; what grows more is made to

@@ -12,13 +12,13 @@ from service.feed import Feed
 from service.metrics import Metrics
 from service.settings import ServiceSettings
 from service.turnstile import Turnstile
-from workers.beats import Beats
-from workers.jobs import JobStore
-from workers.keys import KeyStore
+from workers.files.storage import Storage
 from workers.pipeline import Pipeline
 from workers.queue import Mailbox
-from workers.storage import Storage
-from workers.tables import Database
+from workers.rows.beats import Beats
+from workers.rows.jobs import JobStore
+from workers.rows.keys import KeyStore
+from workers.rows.tables import Database
 
 
 @dataclass(frozen=True)

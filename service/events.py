@@ -14,7 +14,7 @@ from fastapi.sse import format_sse_event
 
 from service.access import Who
 from service.context import Context, Ctx
-from workers.events import EventRow, Page
+from workers.rows.events import EventRow, Page
 
 router = APIRouter(tags=["jobs"])
 HEARTBEAT = format_sse_event(comment="heartbeat")

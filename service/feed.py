@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.exc import SQLAlchemyError
 
-from workers.events import EventStore, Page
+from workers.rows.events import EventStore, Page
 
 LOOK_EVERY_S = 0.3
 _log = logging.getLogger("snap6d")

@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from reconstruction.errors import InputError
 from service.problems import StillRunning
-from workers.tables import ANSWERS, Database
+from workers.rows.tables import ANSWERS, Database
 
 STILL_RUNNING_S = 120.0
 KEPT_S = 86_400.0

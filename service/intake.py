@@ -13,7 +13,7 @@ from reconstruction.errors import InputError
 from service.errors import TooLarge, TooSlow
 from service.problems import problem_from
 from service.settings import MIB, ServiceSettings
-from workers.space import check_space
+from workers.files.space import check_space
 
 _KEY = "snap6d.body"
 

@@ -14,7 +14,7 @@ from service.context import Ctx
 from service.events import LARGEST_ID
 from service.settings import MIB
 from workers.failures import NotFound
-from workers.jobs import JobRow
+from workers.rows.jobs import JobRow
 
 router = APIRouter(tags=["jobs"])
 

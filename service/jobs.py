@@ -15,9 +15,9 @@ from service.access import Caller, Who
 from service.context import Context, Ctx
 from service.idempotency import IdempotencyKey, digest, once
 from service.schemas import Job
-from workers.jobs import JobRow
 from workers.queue import wake
-from workers.tables import ENDED
+from workers.rows.jobs import JobRow
+from workers.rows.tables import ENDED
 
 router = APIRouter(tags=["jobs"])
 LOOK_EVERY_S = 0.25

@@ -23,8 +23,8 @@ from service.options import OnboardOptions
 from service.schemas import Accepted, Artifact, Change, Image, Job, KeptImage, Object, Train
 from service.uploads import Form, incoming, receive, receive_file, receive_text
 from workers.failures import NotFound
-from workers.jobs import JobRow
-from workers.objects import ImageRow
+from workers.rows.jobs import JobRow
+from workers.rows.objects import ImageRow
 
 router = APIRouter(tags=["objects"])
 Kind = Literal["photos", "masks", "depth", "video"]

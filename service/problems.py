@@ -14,8 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from reconstruction.errors import PipelineError
+from workers.files.space import is_full
 from workers.logs import request_id
-from workers.space import is_full
 
 _log = logging.getLogger("snap6d")
 

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from reconstruction.verdicts import State
 from service.options import NO_CONTROL_CHARACTERS
-from workers.jobs import JobRow
-from workers.objects import ObjectRow
+from workers.rows.jobs import JobRow
+from workers.rows.objects import ObjectRow
 
 
 class CaptureWarning(BaseModel):

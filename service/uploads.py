@@ -23,7 +23,7 @@ from reconstruction.formats import VIDEO_SUFFIXES
 from service.errors import DigestMismatch, TooLarge, UnsupportedMedia
 from service.intake import expect_upload
 from service.settings import MIB, ServiceSettings
-from workers.tables import new_id
+from workers.rows.tables import new_id
 
 MAX_TEXTS = 20
 

@@ -20,11 +20,11 @@ import pytest
 import real_servers
 from uploads_made import options, photo
 
-from workers.bucket import Bucket
-from workers.parts import change_part
+from workers.files.bucket import Bucket
+from workers.files.storage import Storage, open_storage
+from workers.rows.parts import change_part
+from workers.rows.tables import Database
 from workers.settings import Settings
-from workers.storage import Storage, open_storage
-from workers.tables import Database
 
 ROOT = Path(__file__).parents[1]
 STAND_INS = {
@@ -110,7 +110,7 @@ class Server:
 
 
 def start_server(data: Path, *arguments: str, **environment: str) -> Server:
-    command = [sys.executable, "-m", "workers.cli", "serve", "--data", str(data), "--port", "0", *arguments]
+    command = [sys.executable, "-m", "workers.command.cli", "serve", "--data", str(data), "--port", "0", *arguments]
     return start(command, Settings(data=data), environment, data, data / "objects")
 
 

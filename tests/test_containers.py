@@ -117,7 +117,7 @@ from celery import Celery
 from sqlalchemy import create_engine
 from service.app import create_app
 from service.settings import ServiceSettings
-from workers.cli import app
+from workers.command.cli import app
 create_app(ServiceSettings(broker_url="redis://redis"))
 create_engine("postgresql+pg8000://snap6d@postgres/snap6d")
 Celery(broker="redis://redis").connection().transport

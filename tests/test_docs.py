@@ -30,7 +30,7 @@ from workers.webhooks.signing import new_secret, signed_headers
 
 PAGES = ("README.md", "docs/api.md")
 FENCED = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-PRELUDE = f'set -euo pipefail; snap6d() {{ {sys.executable} -m workers.cli "$@"; }}\n'
+PRELUDE = f'set -euo pipefail; snap6d() {{ {sys.executable} -m workers.command.cli "$@"; }}\n'
 BY_THE_SERVER = {"bad-request": 400, "method-not-allowed": 405, "internal-error": 500}
 """Problems that are no PipelineError."""
 

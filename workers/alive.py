@@ -5,9 +5,9 @@ from __future__ import annotations
 import socket
 import sys
 
-from workers.beats import Beats
+from workers.rows.beats import Beats
+from workers.rows.tables import Database
 from workers.settings import Settings
-from workers.tables import Database
 
 
 def alive() -> bool:

@@ -25,12 +25,12 @@ from typing import IO
 
 from reconstruction.errors import InputError, PipelineError, StorageError
 from workers.gpus import gpu_names
-from workers.keys import KeyStore
 from workers.leash import stop_group
 from workers.logs import form_for_terminal
 from workers.queue import CPU, ESTIMATE, GPU, socket_url
+from workers.rows.keys import KeyStore
+from workers.rows.tables import Database
 from workers.settings import Settings
-from workers.tables import Database
 
 LONGEST_SOCKET_PATH = 100  # the kernel's limit is 108
 LEAVE_S = 3  # for answers that are under way; listeners and long polls would stay as long as they may

@@ -19,11 +19,11 @@ from celery import Celery
 from kombu.mixins import ConsumerMixin
 
 from reconstruction.errors import PipelineError
+from workers.files.storage import Storage
 from workers.logs import request_id
 from workers.pipeline import CPU as CPU
 from workers.pipeline import ESTIMATE as ESTIMATE
 from workers.pipeline import GPU as GPU
-from workers.storage import Storage
 
 ONBOARD_TASK, ESTIMATE_TASK = "snap6d.onboard", "snap6d.estimate"
 REQUEST_ID = "snap6d_request_id"  # a header of messages: whose request it was, for the log of the worker

@@ -18,9 +18,9 @@ from typing import IO, Any, Protocol
 from reconstruction.errors import PipelineError, StorageError
 from reconstruction.workspace import Workspace
 from workers.failures import Canceled, StageCrashed, StageDefect, error_from_json
+from workers.files.space import is_exhausted
 from workers.leash import stop_group
 from workers.pipeline import Recipe, Step
-from workers.space import is_exhausted
 
 ASK_EVERY_S = 0.5
 

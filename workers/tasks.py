@@ -19,17 +19,17 @@ from sqlalchemy.exc import DBAPIError
 
 from reconstruction.errors import PipelineError
 from workers import queue
-from workers.beats import Beats
-from workers.claims import Claim, ClaimStore, LeaseLost
-from workers.estimate_process import EstimateCrashed, EstimateProcess
+from workers.estimates.estimate_process import EstimateCrashed, EstimateProcess
 from workers.failures import Canceled, StageDefect, StorageUnreachable, error_to_json
+from workers.files.space import is_full, waiting, waits
+from workers.files.storage import open_storage, sweep_regularly
 from workers.logs import FIELDS, bind, configure
 from workers.pipeline import Pipeline, load
+from workers.rows.beats import Beats
+from workers.rows.claims import Claim, ClaimStore, LeaseLost
+from workers.rows.tables import Database
 from workers.runner import run_pipeline
 from workers.settings import Settings
-from workers.space import is_full, waiting, waits
-from workers.storage import open_storage, sweep_regularly
-from workers.tables import Database
 from workers.watch import Watch
 from workers.webhooks.courier import Courier
 

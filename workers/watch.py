@@ -7,14 +7,14 @@ import threading
 import time
 
 from reconstruction.errors import StorageError
-from workers.claims import Claim, ClaimStore
 from workers.failures import Canceled
+from workers.files.space import check_space
+from workers.files.storage import Storage
 from workers.logs import bind
-from workers.parts import Parts, scratch_of
 from workers.pipeline import StageEvent
+from workers.rows.claims import Claim, ClaimStore
+from workers.rows.parts import Parts, scratch_of
 from workers.settings import Settings
-from workers.space import check_space
-from workers.storage import Storage
 
 NOTES = ("logs", "attempt")
 """Parts that are worth a look while a stage runs, and after it has failed."""

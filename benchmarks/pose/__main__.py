@@ -30,7 +30,7 @@ from reconstruction.workspace import Workspace
 from surfemb.estimation.estimator import EstimatorConfig, PoseEstimator
 from surfemb.judging.reliability import reliability, to_json
 from surfemb.judging.trials import RIGHT
-from workers.console import Bars
+from workers.command.console import Bars
 from workers.pipeline import Recipe
 
 STRANGERS = 40  # images without the object

@@ -28,7 +28,7 @@ from reconstruction.generated.truth import Reconstructed, camera_errors, mask_io
 from reconstruction.scene import Mesh
 from reconstruction.scene.images import write_photo
 from reconstruction.workspace import Workspace
-from workers.console import Bars
+from workers.command.console import Bars
 from workers.demo.pictures import mask_sheet, turntable
 from workers.pipeline import Recipe
 

@@ -28,10 +28,10 @@ from reconstruction.scene import Mesh, RigidTransform, Similarity
 from reconstruction.scene.images import write_photo
 from reconstruction.scene.transforms import rotation_error_deg
 from reconstruction.workspace import Workspace
-from workers.console import Bars
+from workers.command.console import Bars
+from workers.command.joining import RECIPE, prepare_join
+from workers.command.onboard import prepare
 from workers.demo.pictures import turntable
-from workers.joining import RECIPE, prepare_join
-from workers.onboard import prepare
 from workers.pipeline import Recipe
 from workers.runner import run_pipeline
 

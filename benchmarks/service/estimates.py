@@ -31,9 +31,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from workers.objects import DEFAULT_TENANT, insert_object
+from workers.rows.objects import DEFAULT_TENANT, insert_object
+from workers.rows.tables import Database
 from workers.settings import Settings
-from workers.tables import Database
 
 ROOT = Path(__file__).parents[2]
 WAIT_S = 0.2  # of a client that was refused: an impatient one, Retry-After says seconds
@@ -43,7 +43,7 @@ STAND_INS = {"SNAP6D_PIPELINE": "stand_in:PIPELINE", "PYTHONPATH": os.pathsep.jo
 @contextmanager
 def serving(data: Path, environment: dict[str, str]) -> Iterator[httpx.Client]:
     """The service on a free port of 127.0.0.1, once it is ready."""
-    command = [sys.executable, "-m", "workers.cli", "serve", "--data", str(data), "--port", "0"]
+    command = [sys.executable, "-m", "workers.command.cli", "serve", "--data", str(data), "--port", "0"]
     with subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from uploads_made import photo
 
 from reconstruction.capture import Capture, KnownLength, Prompt, SingleTag
-from workers.cli import app
+from workers.command.cli import app
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from reconstruction.errors import ImageError, InputError
 from reconstruction.formats import is_video, read_optics, save_as_jpeg, upright_size
 from reconstruction.scene.images import exif_focal_px, read_depth, read_mask, read_photo
 from reconstruction.tags import load_board
-from workers import options
+from workers.command import options
 
 LIMIT_S = 5.0
 FUZZ = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

@@ -28,7 +28,7 @@ from reconstruction.scene.view import load_views, save_views
 from reconstruction.sdf.frame import cube_around, hull_distances, unseen_nodes
 from reconstruction.stage import fingerprint, run_stage
 from reconstruction.workspace import Workspace
-from workers.joining import prepare_join
+from workers.command.joining import prepare_join
 
 QUICK = JoinConfig(views=16, rotations=500, searches=24, search_rays=150, outline_views=12, rays=400, check_resolution=48)
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from uploads_made import options, photo, zipped
 
 from reconstruction.capture import Capture, Prompt, TagBoard
-from workers.cli import app
+from workers.command.cli import app
 
 
 def worker_pid(server: Server, queue: str) -> int:

@@ -14,8 +14,8 @@ from served import Server
 from uploads_made import options, photo
 
 from service.metrics import families
-from workers.census import take_census
-from workers.tables import Database
+from workers.rows.census import take_census
+from workers.rows.tables import Database
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from uploads_made import options, photo
 
 
 def snap6d(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "workers.cli", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    return subprocess.run([sys.executable, "-m", "workers.command.cli", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60)
 
 
 def make_key(data: Path, tenant: str) -> str:

@@ -9,7 +9,7 @@ from stand_in_estimator import Found, Pose
 
 from reconstruction.scene import RigidTransform
 from reconstruction.scene.images import write_photo
-from workers.batch import Request, estimate_images
+from workers.command.batch import Request, estimate_images
 
 K = (60.0, 60.0, 32.0, 24.0)
 

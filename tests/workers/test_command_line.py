@@ -19,10 +19,10 @@ from typer.testing import CliRunner
 from reconstruction.capture import Capture, KnownLength, Prompt, SingleTag
 from reconstruction.errors import InputError
 from reconstruction.scene.images import exif_focal_px
-from workers import options
-from workers.cli import app
+from workers.command import options
+from workers.command.cli import app
+from workers.command.onboard import prepare
 from workers.embedded import ServerError, redis_executable, serve
-from workers.onboard import prepare
 from workers.pipeline import PIPELINE, Recipe
 from workers.settings import Settings
 
@@ -31,7 +31,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(HERE), "SNAP6D_PIPELINE": "stand_
 
 
 def snap6d(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "workers.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "workers.command.cli", *map(str, arguments)]
     return subprocess.run(command, cwd=HERE.parents[1], env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
 
 

@@ -25,12 +25,12 @@ from reconstruction.workspace import Workspace
 from surfemb.estimation.estimates import PoseEstimate
 from surfemb.estimation.finish import silhouette
 from surfemb.learning.network import CorrespondenceModel, NetworkConfig
-from workers import estimate_process
-from workers.estimate_process import EstimateCrashed, EstimateProcess
-from workers.estimating import Estimators, answer, pose_to_json
-from workers.frames import Frame
+from workers.estimates import estimate_process
+from workers.estimates.estimate_process import EstimateCrashed, EstimateProcess
+from workers.estimates.estimating import Estimators, answer, pose_to_json
+from workers.estimates.frames import Frame
+from workers.files.storage import FolderStorage
 from workers.settings import Settings
-from workers.storage import FolderStorage
 
 loaded: list[str] = []
 
@@ -128,7 +128,7 @@ def test_the_process_ends_with_its_worker(settings: Settings) -> None:
     program = (
         "import multiprocessing, sys\n"
         "from stand_in import PIPELINE\n"
-        "from workers.estimate_process import EstimateProcess\n"
+        "from workers.estimates.estimate_process import EstimateProcess\n"
         "from workers.settings import Settings\n"
         "if __name__ == '__main__':\n"
         "    EstimateProcess(Settings(), PIPELINE).start()\n"

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from workers.claims import Claim, ClaimStore, LeaseLost
-from workers.events import EventStore
 from workers.failures import StageCrashed
-from workers.jobs import JobStore
 from workers.logs import bound
-from workers.objects import ObjectStore
 from workers.pipeline import StageEvent
-from workers.tables import Database, new_id
+from workers.rows.claims import Claim, ClaimStore, LeaseLost
+from workers.rows.events import EventStore
+from workers.rows.jobs import JobStore
+from workers.rows.objects import ObjectStore
+from workers.rows.tables import Database, new_id
 
 
 class Rows:

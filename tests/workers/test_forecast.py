@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from workers.claims import ClaimStore
-from workers.forecast import BUILT_IN, Size, StageRun, forecast, time_left
-from workers.jobs import JobRow, JobStore
 from workers.pipeline import PIPELINE, StageEvent
-from workers.tables import Database, new_id
+from workers.rows.claims import ClaimStore
+from workers.rows.forecast import BUILT_IN, Size, StageRun, forecast, time_left
+from workers.rows.jobs import JobRow, JobStore
+from workers.rows.tables import Database, new_id
 
 STAGES = ("sfm", "surface")
 

@@ -11,7 +11,7 @@ from PIL import Image
 from reconstruction.errors import ImageError, InputError
 from reconstruction.scene import Camera, Lens
 from reconstruction.scene.images import write_depth
-from workers.frames import load_frame
+from workers.estimates.frames import load_frame
 
 K = (600.0, 610.0, 319.5, 239.5)
 DISTORTION = (-0.25, 0.08, 0.001, -0.002, 0.01)

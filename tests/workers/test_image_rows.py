@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from workers.failures import Conflict, FilesLost, StorageUnreachable
-from workers.jobs import JobStore
-from workers.objects import ImageRow, ObjectStore
-from workers.parts import read_parts
-from workers.space import waiting, waits
-from workers.tables import Database
+from workers.files.space import waiting, waits
+from workers.rows.jobs import JobStore
+from workers.rows.objects import ImageRow, ObjectStore
+from workers.rows.parts import read_parts
+from workers.rows.tables import Database
 
 
 class Lab:

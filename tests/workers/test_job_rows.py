@@ -12,13 +12,13 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from reconstruction.errors import CaptureError, StorageError
-from workers.beats import Beats
-from workers.claims import ClaimStore, LeaseLost
 from workers.failures import Conflict, NotFound, StageCrashed
-from workers.jobs import JobStore
-from workers.objects import ObjectStore
 from workers.pipeline import StageEvent
-from workers.tables import Database, new_id
+from workers.rows.beats import Beats
+from workers.rows.claims import ClaimStore, LeaseLost
+from workers.rows.jobs import JobStore
+from workers.rows.objects import ObjectStore
+from workers.rows.tables import Database, new_id
 
 STAGES = ("sfm", "surface")
 

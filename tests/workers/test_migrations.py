@@ -15,10 +15,10 @@ from alembic.script import ScriptDirectory
 from real_servers import postgres
 
 from reconstruction.errors import StorageError
-from workers import migrations
-from workers.jobs import JobStore
-from workers.objects import DEFAULT_TENANT, ObjectStore
-from workers.tables import METADATA, Database
+from workers.rows import migrations
+from workers.rows.jobs import JobStore
+from workers.rows.objects import DEFAULT_TENANT, ObjectStore
+from workers.rows.tables import METADATA, Database
 
 OBJECT = "INSERT INTO objects VALUES ('obj_1', 'mug', 'ready', 12, 1.0, 2.0)"
 JOB = (

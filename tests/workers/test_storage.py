@@ -17,18 +17,18 @@ from reconstruction.capture import Capture
 from reconstruction.errors import StorageError
 from reconstruction.stage import run_stage
 from reconstruction.workspace import Workspace
-from workers.bucket import Bucket
-from workers.bucket_storage import BucketStorage
-from workers.claims import Claim, ClaimStore, LeaseLost
 from workers.failures import StorageUnreachable
-from workers.jobs import JobStore
+from workers.files.bucket import Bucket
+from workers.files.bucket_storage import BucketStorage
+from workers.files.storage import FolderStorage, Storage
 from workers.logs import bound
-from workers.objects import ObjectStore
-from workers.parts import change_part, label_at, read_parts, write_parts
 from workers.pipeline import StageEvent
+from workers.rows.claims import Claim, ClaimStore, LeaseLost
+from workers.rows.jobs import JobStore
+from workers.rows.objects import ObjectStore
+from workers.rows.parts import change_part, label_at, read_parts, write_parts
+from workers.rows.tables import Database, new_id
 from workers.settings import Settings
-from workers.storage import FolderStorage, Storage
-from workers.tables import Database, new_id
 from workers.watch import Watch
 
 CONFIG = StandInConfig(steps=1, seconds=0)

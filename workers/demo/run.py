@@ -28,11 +28,11 @@ from reconstruction.scene.images import read_photo, write_photo
 from reconstruction.workspace import Workspace
 from snap6d import Snap6D
 from surfemb.judging.draw import draw_pose
-from workers.console import Bars
+from workers.command.console import Bars
+from workers.command.remote import StagesOf, taught_by_the_service
 from workers.demo.pictures import framed, grid, mask_sheet, turntable
 from workers.demo.report import Answer, add_over_diameter, measure
 from workers.leash import stop_group
-from workers.remote import StagesOf, taught_by_the_service
 
 START_TIMEOUT_S = 60
 
@@ -76,7 +76,7 @@ def running_service(data: Path, console: Console) -> Iterator[Snap6D]:
     """`snap6d serve` as a process of its own on a free port; ends with this one. Raises DemoError where it does not start."""
     data.mkdir(parents=True, exist_ok=True)
     log = data / "serve.log"
-    command = [sys.executable, "-m", "workers.cli", "serve", "--port", "0", "--data", str(data)]
+    command = [sys.executable, "-m", "workers.command.cli", "serve", "--port", "0", "--data", str(data)]
     with log.open("w") as stream:
         leashed = [sys.executable, "-m", "workers.leash", *command]
         process = subprocess.Popen(leashed, stdin=subprocess.PIPE, stdout=stream, stderr=stream, start_new_session=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
-from workers.tables import JOBS, new_id
+from workers.rows.tables import JOBS, new_id
 from workers.webhooks.tables import DELIVERIES, WEBHOOKS
 
 

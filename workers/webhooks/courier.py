@@ -10,8 +10,8 @@ from importlib.metadata import version
 import httpcore
 
 from reconstruction.errors import PipelineError
+from workers.rows.tables import Database
 from workers.settings import Settings
-from workers.tables import Database
 from workers.webhooks.addresses import Resolve, look_up
 from workers.webhooks.outbox import Answer, Delivery, Outbox
 from workers.webhooks.sending import post

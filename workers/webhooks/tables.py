@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, Column, Float, ForeignKey, Index, Integer, String, Table, Text
 
-from workers.tables import METADATA
+from workers.rows.tables import METADATA
 
 EVENTS = ("job.succeeded", "job.failed", "job.canceled")
 

@@ -6,7 +6,7 @@ import time
 
 from sqlalchemy import delete, insert, or_, select
 
-from workers.tables import WORKERS, Database
+from workers.rows.tables import WORKERS, Database
 
 FORGOTTEN_AFTER_S = 3600
 

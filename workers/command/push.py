@@ -12,9 +12,9 @@ from reconstruction.errors import InputError
 from snap6d import Onboarding, Snap6D
 from snap6d.options import Options
 from snap6d.photos import find_photos
-from workers import options
-from workers.console import Bars, JsonLines, Preparing, print_warnings
-from workers.remote import StagesOf, taught_by_the_service
+from workers.command import options
+from workers.command.console import Bars, JsonLines, Preparing, print_warnings
+from workers.command.remote import StagesOf, taught_by_the_service
 
 
 def asked(

@@ -76,9 +76,9 @@ def onboard(
     """Photos of an object -> its mesh and its pose model."""
     with _taught_errors(as_json):
         from reconstruction.capture import Capture
-        from workers import options
-        from workers.console import Bars, JsonLines, Preparing
-        from workers.onboard import prepare
+        from workers.command import options
+        from workers.command.console import Bars, JsonLines, Preparing
+        from workers.command.onboard import prepare
         from workers.pipeline import PIPELINE, Recipe, load
         from workers.settings import Settings
 
@@ -103,7 +103,7 @@ def onboard(
 
 def _run(out: Path, recipe: Any, until: str | None, as_json: bool) -> None:
     """The stages, shown as they go; what they warn of comes last, after a failure too: it may be the reason."""
-    from workers.console import Bars, JsonLines, print_warnings, with_warnings
+    from workers.command.console import Bars, JsonLines, print_warnings, with_warnings
     from workers.runner import run_pipeline
 
     told: list[dict[str, Any]] = []
@@ -133,7 +133,7 @@ def join(
 ) -> None:
     """Two captures of one object, turned over between them -> one object that has a bottom."""
     with _taught_errors(as_json):
-        from workers.joining import RECIPE, prepare_join
+        from workers.command.joining import RECIPE, prepare_join
         from workers.pipeline import load
 
         pipeline = load(RECIPE.pipeline)
@@ -153,7 +153,7 @@ def frames(
     """A video -> its best frames, as onboarding takes them: to look at, or to name one for --box."""
     with _taught_errors(as_json):
         from reconstruction.video.pick import pick_frames
-        from workers.console import Bars, JsonLines, Preparing
+        from workers.command.console import Bars, JsonLines, Preparing
 
         with JsonLines() if as_json else Bars(_err) as report:
             chosen = pick_frames(video, out, progress=Preparing(report))
@@ -177,7 +177,7 @@ def estimate(
 ) -> None:
     """Images -> the object's pose in each: cam_from_obj, OpenCV camera, metres. A frame where it is not found has no line."""
     with _taught_errors(as_json):
-        from workers import batch, options
+        from workers.command import batch, options
 
         if box and boxes:
             raise InputError("both --box and --boxes were given", try_next="give one of them")
@@ -194,7 +194,7 @@ def estimate(
 
 
 def _estimate(object_dir: Path, images: list[Path], request: Any, out: Path | None, as_json: bool) -> None:
-    from workers import batch
+    from workers.command import batch
     from workers.pipeline import PIPELINE, load
 
     lines = []
@@ -255,9 +255,9 @@ def push(
     """Photos of an object -> a service elsewhere, which onboards it. What is there already is not sent again."""
     with _taught_errors(as_json):
         from snap6d import Snap6D
-        from workers import options
-        from workers.push import asked
-        from workers.push import push as push_photos
+        from workers.command import options
+        from workers.command.push import asked
+        from workers.command.push import push as push_photos
 
         given = asked(options.prompt(box, point), board, tags, depth, known_length, cameras)
         if separate_cameras:
@@ -277,8 +277,8 @@ def status(
 ) -> None:
     """The jobs of a service: how far they are."""
     with _taught_errors(as_json):
-        from workers.console import jobs_table, print_warnings
-        from workers.job_list import jobs_at, jobs_in
+        from workers.command.console import jobs_table, print_warnings
+        from workers.command.job_list import jobs_at, jobs_in
 
         jobs = jobs_at(url, api_key) if url else jobs_in(data)
         if as_json:
@@ -326,9 +326,9 @@ def revoke_key(key_id: str, data: DataOption = None) -> None:
 
 
 def _key_store(data: Path | None) -> Any:
-    from workers.keys import KeyStore
+    from workers.rows.keys import KeyStore
+    from workers.rows.tables import Database
     from workers.settings import Settings
-    from workers.tables import Database
 
     return KeyStore(Database((Settings() if data is None else Settings(data=data)).database))
 

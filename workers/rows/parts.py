@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import JSON, Column, Connection, Float, ForeignKey, String, Table, insert, select, update
 
-from workers.tables import METADATA
+from workers.rows.tables import METADATA
 
 PARTS = Table(
     "parts",

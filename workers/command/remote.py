@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Literal, cast
 
 from snap6d import Job, Snap6DError
-from workers.console import Reporter
+from workers.command.console import Reporter
 from workers.failures import error_from_json
 from workers.pipeline import StageEvent
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from workers.tables import ATTEMPTS, JOBS
+from workers.rows.tables import ATTEMPTS, JOBS
 
 PER_PHOTO = {"sfm", "locate", "masks", "coverage", "scale"}
 """Stages that take time for each photo; the others train or render for a number of steps."""

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from workers.storage import Tell
+from workers.files.storage import Tell
 
 AT_ONCE = 16
 UNUSED_S = 3600.0

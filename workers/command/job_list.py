@@ -9,11 +9,11 @@ from typing import Any
 
 from reconstruction.errors import InputError
 from snap6d import Snap6D
-from workers.jobs import JobStore
+from workers.command.remote import taught_by_the_service
 from workers.pipeline import load
-from workers.remote import taught_by_the_service
+from workers.rows.jobs import JobStore
+from workers.rows.tables import Database
 from workers.settings import Settings
-from workers.tables import Database
 
 MOST = 200
 

@@ -11,7 +11,7 @@ from typing import Any
 from reconstruction.capture import Box
 from reconstruction.errors import InputError
 from reconstruction.scene.images import list_photos, write_photo
-from workers.frames import Frame, load_frame
+from workers.estimates.frames import Frame, load_frame
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from reconstruction.workspace import Workspace
-from workers.parts import CAPTURE, IMAGES, Files, Parts
+from workers.rows.parts import CAPTURE, IMAGES, Files, Parts
+from workers.rows.tables import Database
 from workers.settings import Settings
-from workers.tables import Database
 
 Tell = Callable[[int, int], None]
 """Told about once a second how many files of how many have been moved. What it raises ends the move."""
@@ -186,7 +186,7 @@ def open_storage(settings: Settings, database: Database, kind: Kind) -> Storage:
     """As the settings say. `kind`: what this process keeps copies for, each in a folder of its own. Raises StorageError."""
     if not settings.storage_url:
         return FolderStorage(settings)
-    from workers.bucket_storage import BucketStorage
+    from workers.files.bucket_storage import BucketStorage
 
     return BucketStorage(settings, database, kind)
 

@@ -13,13 +13,13 @@ from typing import Any
 from sqlalchemy import Connection, and_, case, func, insert, literal, or_, select, update
 
 from reconstruction.errors import PipelineError, StorageError
-from workers.events import tell_stage, tell_status
 from workers.failures import StageCrashed, error_to_json
-from workers.objects import set_object_state
-from workers.parts import Parts, label_at, write_parts
 from workers.pipeline import CPU, Recipe, StageEvent
 from workers.publish import finite
-from workers.tables import ATTEMPTS, HELD, JOBS, USAGE, Database
+from workers.rows.events import tell_stage, tell_status
+from workers.rows.objects import set_object_state
+from workers.rows.parts import Parts, label_at, write_parts
+from workers.rows.tables import ATTEMPTS, HELD, JOBS, USAGE, Database
 from workers.webhooks.announcing import announce
 
 OBJECT_STATE = {"succeeded": "ready", "failed": "failed", "canceled": "draft"}

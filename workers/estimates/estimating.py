@@ -19,11 +19,11 @@ from pycocotools import mask as coco
 from reconstruction.errors import PipelineError
 from reconstruction.scene.images import box_of_mask
 from reconstruction.workspace import Workspace
+from workers.estimates.frames import Frame, load_frame
 from workers.failures import error_to_json
-from workers.frames import Frame, load_frame
+from workers.files.storage import Storage
 from workers.pipeline import load
 from workers.queue import is_awaited
-from workers.storage import Storage
 
 MEMORY_OVER_FILES = 2  # an estimator's growth of the process over the size of its files: 1.8 measured, six of the default size
 _log = logging.getLogger("snap6d")

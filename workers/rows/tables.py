@@ -74,7 +74,7 @@ JOBS = Table(
     Column("queue", String, nullable=False, default=CPU, server_default=CPU),  # of its next stage: cpu, gpu
     Column("progress", Float, nullable=False, default=0.0),
     Column("stage", JSON),  # the running stage: name, index, count, step, steps, message, eta_s
-    Column("estimate", JSON),  # seconds that it was expected to take when it was made: workers.forecast.Forecast
+    Column("estimate", JSON),  # seconds that it was expected to take when it was made: workers.rows.forecast.Forecast
     Column("error", JSON),
     Column("round", Integer, nullable=False, default=1),  # counts resumes: each gives a stage its attempts anew
     Column("token", Integer, nullable=False, default=0),  # counts claims: a writer with an older one is refused
@@ -156,7 +156,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         """Opens the database; makes its tables, or brings them up to date. Raises StorageError where it can't be reached, or is newer."""
-        from workers.migrations import bring_up_to_date  # which imports the tables
+        from workers.rows.migrations import bring_up_to_date  # which imports the tables
 
         if make_url(url).get_backend_name() == "sqlite":
             self._reader = _sqlite(url)
@@ -198,7 +198,7 @@ def _sqlite(url: str) -> Engine:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # the driver would begin transactions by rules of its own
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON"):
+        for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

@@ -5,8 +5,8 @@ from importlib import import_module
 import sqlalchemy as sa
 from alembic import op
 
-from workers.migrations import TABLES
-from workers.tables import METADATA
+from workers.rows.migrations import TABLES
+from workers.rows.tables import METADATA
 
 revision = "0002"
 down_revision = "0001"

@@ -15,11 +15,11 @@ from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from reconstruction.errors import PipelineError
+from workers.files.storage import open_storage
 from workers.logs import about, bound, configure
 from workers.pipeline import Pipeline, load
+from workers.rows.tables import Database
 from workers.settings import Settings
-from workers.storage import open_storage
-from workers.tables import Database
 
 STUCK_S = 60.0  # past its deadline: far longer than any one box of a question takes
 START_S = 300.0  # torch from a cold, busy disk
@@ -53,7 +53,7 @@ class EstimateProcess:
         self._exchange(None, START_S)
 
     def ask(self, question: dict[str, Any], deadline: float) -> dict[str, Any]:
-        """What `workers.estimating.answer` says. deadline: seconds since 1970. Raises EstimateCrashed."""
+        """What `workers.estimates.estimating.answer` says. deadline: seconds since 1970. Raises EstimateCrashed."""
         self.start()
         return self._exchange((question, deadline, about()), max(0.0, deadline - time.time()) + STUCK_S)
 
@@ -90,7 +90,7 @@ def _answer_questions(questions: Connection, settings: Settings, pipeline: Pipel
         signal.signal(number, signal.SIG_IGN)
     configure(settings.log_format)
     threading.Thread(target=_follow_parent, name="leash", daemon=True).start()
-    from workers.estimating import Estimators, answer
+    from workers.estimates.estimating import Estimators, answer
 
     load(pipeline.estimator)  # imports torch now, so that the first question need not wait for it
     estimators = Estimators(pipeline.estimator, pipeline.estimator_needs, settings.estimators_kept, settings.estimators_mib)

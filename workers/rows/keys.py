@@ -11,7 +11,7 @@ from sqlalchemy import func, insert, select, update
 
 from reconstruction.errors import InputError
 from workers.failures import NotFound
-from workers.tables import KEYS, Database, new_id
+from workers.rows.tables import KEYS, Database, new_id
 
 PREFIX = "s6d_"
 

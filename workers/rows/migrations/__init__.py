@@ -8,12 +8,12 @@ from pathlib import Path
 from sqlalchemy import Connection, func, inspect, select, text
 
 from reconstruction.errors import StorageError
-from workers.tables import METADATA
+from workers.rows.tables import METADATA
 
 HEAD = "0002"
 FIRST = "0001"
 """The version that had no table to say so."""
-TABLES = ("workers.events", "workers.parts", "workers.webhooks.tables")
+TABLES = ("workers.rows.events", "workers.rows.parts", "workers.webhooks.tables")
 """Modules whose tables are in METADATA once they are loaded."""
 _ONE_AT_A_TIME = 0x536E6170  # of the processes that start at once
 

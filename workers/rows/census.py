@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 
 from workers.queue import CPU, ESTIMATE
-from workers.tables import ATTEMPTS, JOBS, WORKERS, Database
+from workers.rows.tables import ATTEMPTS, JOBS, WORKERS, Database
 
 STATUSES = ("queued", "running", "canceling", "succeeded", "failed", "canceled")
 

@@ -1,4 +1,4 @@
-"""Objects and their photos as rows: what the API knows of them. Jobs are in workers/jobs.py. No torch here."""
+"""Objects and their photos as rows: what the API knows of them. Jobs are in workers/rows/jobs.py. No torch here."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, delete, func, insert, select, update
 
 from reconstruction.capture_warnings import CaptureWarning
-from workers.attempts import warnings_of
 from workers.failures import Conflict, NotFound
-from workers.parts import IMAGES as IMAGES_PART
-from workers.parts import Files, change_part, read_parts
-from workers.tables import ENDED, IMAGES, JOBS, OBJECTS, USAGE, Database, new_id
+from workers.rows.attempts import warnings_of
+from workers.rows.parts import IMAGES as IMAGES_PART
+from workers.rows.parts import Files, change_part, read_parts
+from workers.rows.tables import ENDED, IMAGES, JOBS, OBJECTS, USAGE, Database, new_id
 
 DEFAULT_TENANT = "default"
 """Whose everything is, as long as there are no API keys."""

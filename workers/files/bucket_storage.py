@@ -1,6 +1,6 @@
 """Objects' files in a bucket, with copies of what this process needs in a local folder. No torch here.
 
-A file is stored once, under `objects/ID/LABEL/SHA256`, and never changed. The rows of workers/parts.py say which of them count, so a
+A file is stored once, under `objects/ID/LABEL/SHA256`, and never changed. The rows of workers/rows/parts.py say which of them count, so a
 worker that has lost its claim may store what it likes: nobody sees it. A label starts with the time of the upload or of the
 job, so that labels of an object grow; whoever removes what no row counts leaves alone what came after its own label.
 """
@@ -22,13 +22,13 @@ from sqlalchemy import Connection, select
 
 from reconstruction.errors import StorageError
 from reconstruction.workspace import MANIFEST
-from workers.bucket import Bucket
-from workers.copies import digest, frozen, has_gone_on, matches, move_all, only_writer, trim, use
 from workers.failures import FilesLost
-from workers.parts import CAPTURE, IMAGES, LOOSE, File, Files, Parts, change_part, label_at, read_parts, write_parts
+from workers.files.bucket import Bucket
+from workers.files.copies import digest, frozen, has_gone_on, matches, move_all, only_writer, trim, use
+from workers.files.storage import LEFTOVER_S, Kind, Storage, Tell, quietly, remove_leftovers
+from workers.rows.parts import CAPTURE, IMAGES, LOOSE, File, Files, Parts, change_part, label_at, read_parts, write_parts
+from workers.rows.tables import OBJECTS, Database
 from workers.settings import Settings
-from workers.storage import LEFTOVER_S, Kind, Storage, Tell, quietly, remove_leftovers
-from workers.tables import OBJECTS, Database
 
 TRIES = 3  # a file may go between the look at the rows and the look at the bucket, because newer rows count
 LOOK_FOR_STRAYS_S = 3600.0

@@ -17,7 +17,7 @@ from workers.failures import error_to_json
 from workers.logs import request_id
 from workers.pipeline import StageEvent
 from workers.publish import finite
-from workers.tables import ATTEMPTS, JOBS, METADATA, Database
+from workers.rows.tables import ATTEMPTS, JOBS, METADATA, Database
 
 PROGRESS = "stage.progress"
 

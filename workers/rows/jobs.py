@@ -1,5 +1,5 @@
 """Jobs, as the API and the command line see them. A row is the truth; a message on the broker only says "look at this row".
-No torch here. What workers do with the same rows is in workers/claims.py.
+No torch here. What workers do with the same rows is in workers/rows/claims.py.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, insert, select, update
 
 from reconstruction.capture_warnings import CaptureWarning, collect_warnings
-from workers.attempts import StageRow, stage_rows
-from workers.events import tell_status
 from workers.failures import Conflict, NotFound
-from workers.forecast import Size, forecast_from, time_left
-from workers.objects import ImageRow, insert_images, insert_object, refuse_while_busy, set_object_state
 from workers.pipeline import CPU
-from workers.tables import ENDED, HELD, JOBS, WORKERS, Database, new_id
+from workers.rows.attempts import StageRow, stage_rows
+from workers.rows.events import tell_status
+from workers.rows.forecast import Size, forecast_from, time_left
+from workers.rows.objects import ImageRow, insert_images, insert_object, refuse_while_busy, set_object_state
+from workers.rows.tables import ENDED, HELD, JOBS, WORKERS, Database, new_id
 from workers.webhooks.announcing import announce
 
 

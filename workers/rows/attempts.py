@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from reconstruction.capture_warnings import CaptureWarning, collect_warnings
-from workers.tables import ATTEMPTS
+from workers.rows.tables import ATTEMPTS
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""`snap6d`: the command line."""

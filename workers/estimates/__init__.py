@@ -1,0 +1,1 @@
+"""The estimate worker's side: a question in, an answer out."""
