@@ -48,7 +48,7 @@ class Board(Given):
     """A printed board: tag id -> its four corners in mm, in the detector's order."""
 
     family: Family = "tag36h11"
-    corners_mm: dict[int, Annotated[list[tuple[Finite, Finite, Finite]], Field(min_length=4, max_length=4)]]
+    corners_mm: Annotated[dict[int, Annotated[list[tuple[Finite, Finite, Finite]], Field(min_length=4, max_length=4)]], Field(min_length=1)]
 
     @model_validator(mode="before")
     @classmethod
