@@ -66,6 +66,7 @@ CASES: dict[str, tuple[Callable[[Server], httpx.Response], int, str]] = {
         "bad-input",
     ),
     "unknown profile": (lambda s: post(s, ("x.jpg", photo()), profile="best"), 422, "bad-input"),
+    "a board without tags": (lambda s: post(s, ("x.jpg", photo()), board={}), 422, "bad-input"),
     "unknown option": (lambda s: post(s, ("x.jpg", photo()), colour="red"), 422, "bad-input"),
     "stray mask": (
         lambda s: s.client.post("/objects", files=[("photos", ("x.jpg", photo())), ("masks", ("y.png", photo(kind="PNG")))]),
