@@ -79,8 +79,10 @@ class Server:
 
     def lent(self) -> list[str]:
         """What of images to look at is anywhere."""
-        stored = Bucket(self.settings.storage_url).keys("incoming") if self.settings.storage_url else []
-        return stored + [str(path) for path in self.data.parent.glob("**/incoming/*")]
+        if not self.settings.storage_url:
+            return [str(path) for path in self.data.glob("incoming/*")]
+        every_process = self.api_data.parent
+        return Bucket(self.settings.storage_url).keys("incoming") + [str(path) for path in every_process.glob("**/incoming/*")]
 
     def left_behind(self, object_id: str) -> list[str]:
         """Of a deleted object."""
