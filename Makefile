@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test chaos lint install bench-reconstruction bench-pose bench-service
+.PHONY: demo test chaos lint install console bench-reconstruction bench-pose bench-service
 
-install: $(VENV)/.installed
+install: $(VENV)/.installed console
+
+console: service/console/dist/index.html
 
 # torch first and by exact version: a range would take the build with the largest accelerator libraries.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -14,6 +16,12 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+# The console's scripts, by the Node.js that came with the environment; what they import is locked in package-lock.json.
+service/console/dist/index.html: $(shell find service/console/src -type f) service/console/package-lock.json | $(VENV)/.installed
+	PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix service/console ci --no-audit --no-fund --loglevel=error
+	PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix service/console run --silent build
 	touch $@
 
 demo: install
@@ -31,6 +39,7 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix service/console run --silent lint
 
 # DATA: a folder of scanned objects (mesh.npz, texture.jpg each), measured besides the generated ones.
 bench-reconstruction: install

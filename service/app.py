@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 
 from reconstruction.errors import InputError
-from service import document, events, health, job_logs, jobs, objects, poses, problems, webhooks
+from service import document, events, health, job_logs, jobs, objects, page, poses, problems, webhooks
 from service.context import Context
 from service.feed import Feed
 from service.intake import Intake
@@ -67,6 +67,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     app.include_router(v1, include_in_schema=False)
     app.include_router(health.router)
     app.include_router(health.router, prefix="/v1", include_in_schema=False)
+    app.include_router(page.router)
     return app
 
 

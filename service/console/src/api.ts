@@ -1,0 +1,119 @@
+// The API as this console uses it: typed requests, problems as errors, events as they come.
+
+import type { ObjectRow, Job, Photo, Artifact, Info, Estimate } from "./schema";
+
+/** An answer that was no success: RFC 9457. `what` failed, `tryNext` says what to do. */
+export class Problem extends Error {
+  constructor(
+    readonly status: number,
+    readonly type: string,
+    readonly what: string,
+    readonly tryNext: string,
+  ) {
+    super(tryNext ? `${what}: ${tryNext}` : what);
+  }
+}
+
+const KEY = "snap6d.key";
+
+/** Kept for this tab only: whoever opens the browser later has to know it. */
+export const apiKey = {
+  get: () => sessionStorage.getItem(KEY) ?? "",
+  set: (key: string) => (key ? sessionStorage.setItem(KEY, key) : sessionStorage.removeItem(KEY)),
+};
+
+export function authorization(): Record<string, string> {
+  return apiKey.get() ? { Authorization: `Bearer ${apiKey.get()}` } : {};
+}
+
+/** The answer where it is a success. Throws a Problem, and one of status 0 where the service can't be reached. */
+export async function request(path: string, init: RequestInit = {}): Promise<Response> {
+  let answer: Response;
+  try {
+    answer = await fetch(path.replace(/^\//, ""), { ...init, headers: { ...authorization(), ...init.headers } });
+  } catch (error) {
+    if ((error as Error).name === "AbortError") throw error;
+    throw new Problem(0, "unreachable", "the service does not answer", "check that it runs; what was sent is kept");
+  }
+  if (answer.ok || answer.status === 304) return answer;
+  throw await problemOf(answer);
+}
+
+async function problemOf(answer: Response): Promise<Problem> {
+  const body = await answer.json().catch(() => ({}));
+  const type = String(body.type ?? "").replace("/problems/", "");
+  return new Problem(answer.status, type, body.what ?? body.title ?? answer.statusText, body.try_next ?? "");
+}
+
+async function json<T>(path: string, init?: RequestInit): Promise<T> {
+  return (await request(path, init)).json();
+}
+
+function post(body?: unknown): RequestInit {
+  const key = { "Idempotency-Key": crypto.randomUUID?.() ?? String(Math.random()) };
+  return body === undefined
+    ? { method: "POST", headers: key }
+    : { method: "POST", headers: { ...key, "Content-Type": "application/json" }, body: JSON.stringify(body) };
+}
+
+export const api = {
+  info: () => json<Info>("/v1/info"),
+  objects: () => json<ObjectRow[]>("/v1/objects"),
+  object: (id: string) => json<ObjectRow>(`/v1/objects/${id}`),
+  draft: (options: object) => json<ObjectRow>("/v1/objects", post(options)),
+  change: (id: string, change: { name?: string; options?: object }) =>
+    json<ObjectRow>(`/v1/objects/${id}`, { method: "PATCH", headers: { "Content-Type": "application/json" }, body: JSON.stringify(change) }),
+  remove: (id: string) => request(`/v1/objects/${id}`, { method: "DELETE" }),
+  train: (id: string, wish: { from_stage?: string; profile?: string } = {}) =>
+    json<{ id: string; job: Job }>(`/v1/objects/${id}/train`, post(wish)),
+  photos: (id: string) => json<Photo[]>(`/v1/objects/${id}/images`),
+  artifacts: (id: string) => json<Artifact[]>(`/v1/objects/${id}/artifacts`),
+  jobs: (objectId: string) => json<Job[]>(`/v1/jobs?object_id=${objectId}`),
+  job: (id: string) => json<Job>(`/v1/jobs/${id}`),
+  cancel: (id: string) => json<Job>(`/v1/jobs/${id}/cancel`, post()),
+  resume: (id: string) => json<Job>(`/v1/jobs/${id}/resume`, post()),
+  estimate: (form: FormData, signal?: AbortSignal) => json<Estimate>("/v1/estimate", { method: "POST", body: form, signal }),
+};
+
+/** An object's file. Throws a Problem where there is none (yet). */
+export async function artifact(id: string, name: string): Promise<Response> {
+  return request(`/v1/objects/${id}/artifacts/${name.split("/").map(encodeURIComponent).join("/")}`);
+}
+
+export interface JobEvent {
+  id: string;
+  kind: string;
+  data: any;
+}
+
+/** A job's events from its start, then as they happen, until it ends. Taken up again where a connection breaks. */
+export async function* jobEvents(id: string, signal: AbortSignal): AsyncGenerator<JobEvent> {
+  for (let last = "", waited = 0; !signal.aborted; ) {
+    try {
+      const answer = await request(`/v1/jobs/${id}/events`, { headers: last ? { "Last-Event-ID": last } : {}, signal });
+      if (answer.status === 204 || !answer.body) return;
+      for await (const event of parseEvents(answer.body)) {
+        [last, waited] = [event.id, 0];
+        yield event;
+        if (event.kind === "job.ended") return;
+      }
+    } catch (error) {
+      if (signal.aborted || (error instanceof Problem && error.status === 404)) return;
+    }
+    await new Promise((resume) => setTimeout(resume, Math.min(10_000, 500 * 2 ** waited++)));
+  }
+}
+
+async function* parseEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<JobEvent> {
+  let text = "";
+  const decoder = new TextDecoder();
+  for await (const chunk of body) {
+    text += decoder.decode(chunk, { stream: true });
+    const blocks = text.split("\n\n");
+    text = blocks.pop()!;
+    for (const block of blocks) {
+      const fields = new Map(block.split("\n").map((line) => line.split(/: ?(.*)/s, 2) as [string, string]));
+      if (fields.has("data")) yield { id: fields.get("id") ?? "", kind: fields.get("event") ?? "message", data: JSON.parse(fields.get("data")!) };
+    }
+  }
+}
