@@ -14,8 +14,8 @@ router = APIRouter(include_in_schema=False)
 BUILT = Path(__file__).parent / "console" / "dist"
 HEADERS = {
     # Nothing but what comes from here; pictures fetched with a key are blobs; 3-D is drawn by scripts of its own.
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self' blob:; "
-    "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "connect-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -40,5 +40,5 @@ def page_file(name: str) -> Response:
 def _file(name: str) -> Response:
     path = BUILT / name
     if not path.exists():
-        raise NotFound("the console is not in this installation", try_next="run `make console` and start again; /openapi.json lists the API")
+        raise NotFound("the console is not in this installation", try_next="run `make console`; /openapi.json lists the API")
     return FileResponse(path, headers=HEADERS)
