@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import real_servers
+from made_once import made_once
 
 from reconstruction.generated import CaptureConfig, GeneratedCapture, render_capture
 from reconstruction.scene import View
@@ -14,15 +15,15 @@ pytest_plugins = ["served"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest test first, so that the others are done beside it."""
-    items.sort(key=lambda item: "test_whole_system" not in item.nodeid)
+    """The longest test first. Beside it those that wait more than they compute; then the rest, which finds its kernels compiled."""
+    items.sort(key=lambda item: ("test_whole_system" not in item.nodeid, item.path.parent.name in ("reconstruction", "surfemb")))
 
 
 @pytest.fixture(scope="session")
 def generated_capture(tmp_path_factory: pytest.TempPathFactory) -> GeneratedCapture:
     """24 photos and 4 held-out ones at 480 x 360, with depth. Read-only: tests copy what they change."""
     config = CaptureConfig(photos=24, held_out=4, width=480, height=360, depth=True)
-    return render_capture(tmp_path_factory.mktemp("generated"), config)
+    return GeneratedCapture.load(made_once(tmp_path_factory, "generated", lambda folder: render_capture(folder, config)))
 
 
 @pytest.fixture(scope="session")
