@@ -14,7 +14,7 @@ SMALL = replace(
     synthetic=replace(PREVIEW.synthetic, views=150, px=160, shading="vertex", backgrounds=40, textures=12),
     correspondence=replace(
         PREVIEW.correspondence,
-        steps=240,
+        steps=160,
         optimiser=replace(PREVIEW.correspondence.optimiser, warmup=40, average=0.98),
         validate_every=80,
     ),
