@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,11 +29,14 @@ from workers.rows.events import EventStore
 from workers.rows.keys import KeyStore
 from workers.rows.tables import Database
 
+SWITCH_S = 0.0005
+"""The event loop waits for the interpreter behind the threads of uploads: by default 5 ms, at each of its many turns."""
 DESCRIPTION = "Photos of an object in, metric 6-D poses out. Errors are application/problem+json; times are seconds since 1970."
 
 
 def from_environment() -> FastAPI:
     """For `uvicorn service.app:from_environment --factory`: settings from SNAP6D_*."""
+    sys.setswitchinterval(SWITCH_S)
     settings = ServiceSettings()
     configure(settings.log_format)
     return create_app(settings)
