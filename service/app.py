@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,7 +12,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 
 from reconstruction.errors import InputError
-from service import document, events, health, job_logs, jobs, objects, page, poses, problems, webhooks
+from service import document, events, health, images, job_logs, jobs, objects, page, poses, problems, webhooks
 from service.context import Context
 from service.feed import Feed
 from service.intake import Intake
@@ -28,11 +29,14 @@ from workers.rows.events import EventStore
 from workers.rows.keys import KeyStore
 from workers.rows.tables import Database
 
+SWITCH_S = 0.0005
+"""The event loop waits for the interpreter behind the threads of uploads: by default 5 ms, at each of its many turns."""
 DESCRIPTION = "Photos of an object in, metric 6-D poses out. Errors are application/problem+json; times are seconds since 1970."
 
 
 def from_environment() -> FastAPI:
     """For `uvicorn service.app:from_environment --factory`: settings from SNAP6D_*."""
+    sys.setswitchinterval(SWITCH_S)
     settings = ServiceSettings()
     configure(settings.log_format)
     return create_app(settings)
@@ -61,7 +65,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         code: {"model": Problem, "description": "A problem (RFC 9457)"} for code in ("default", 422)
     }
     v1 = APIRouter(responses=a_problem)
-    for part in (objects, jobs, events, job_logs, poses, webhooks):
+    for part in (objects, images, jobs, events, job_logs, poses, webhooks):
         v1.include_router(part.router)
     app.include_router(v1, prefix="/v1")
     app.include_router(v1, include_in_schema=False)

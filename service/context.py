@@ -43,7 +43,8 @@ class Context:
         return set(Beats(self.database).live(self.settings.live_within_s).values())
 
 
-def _context(request: Request) -> Context:
+async def _context(request: Request) -> Context:
+    """Not in a thread of the pool: it would wait there behind uploads."""
     context: Context = request.app.state.context
     return context
 
