@@ -21,7 +21,7 @@ export interface CloudModel {
   pick: (ray: Raycaster) => string | undefined;
   /** Colours of the cameras by name. */
   paint: (color: (name: string) => number) => void;
-  /** Where the camera stands, and a point that it looks at. */
+  /** A place just before the camera, out of its frustum, and a point that it looks at. */
   view: (name: string) => { from: Vector3; to: Vector3 } | undefined;
 }
 
@@ -35,14 +35,15 @@ export function makeCloud(cloud: Cloud): CloudModel {
   shown.quaternion.setFromUnitVectors(cloud.up ? new Vector3(...cloud.up).normalize() : meanUp(poses), UP);
   const middle = medianPoint(cloud.points);
   const reach = median(poses.map((pose) => new Vector3().setFromMatrixPosition(pose).distanceTo(middle))) || 1;
-  const bodies = frusta(cloud, poses, 0.07 * reach);
+  const depth = 0.07 * reach;
+  const bodies = frusta(cloud, poses, depth);
   const outlines = lines(bodies, cloud.cameras.length);
   shown.add(makePoints(cloud.points), bodies, outlines);
   shown.updateMatrixWorld(true);
-  return { shown, core: coreOf(poses, middle, reach, shown.quaternion), ...handles(cloud, poses, bodies, outlines, shown, middle) };
+  return { shown, core: coreOf(poses, middle, reach, shown.quaternion), ...handles(cloud, poses, bodies, outlines), view: viewer(cloud, poses, shown, middle, depth) };
 }
 
-function handles(cloud: Cloud, poses: Matrix4[], bodies: InstancedMesh, outlines: LineSegments, shown: Group, middle: Vector3) {
+function handles(cloud: Cloud, poses: Matrix4[], bodies: InstancedMesh, outlines: LineSegments) {
   const pick = (ray: Raycaster) => cloud.cameras[ray.intersectObject(bodies)[0]?.instanceId ?? -1]?.name;
   const paint = (colorOf: (name: string) => number) => {
     const colors = outlines.geometry.getAttribute("color") as BufferAttribute;
@@ -54,15 +55,18 @@ function handles(cloud: Cloud, poses: Matrix4[], bodies: InstancedMesh, outlines
     colors.needsUpdate = true;
     bodies.instanceColor!.needsUpdate = true;
   };
-  const view = (name: string) => {
+  return { pick, paint };
+}
+
+function viewer(cloud: Cloud, poses: Matrix4[], shown: Group, middle: Vector3, depth: number): CloudModel["view"] {
+  return (name) => {
     const pose = poses[cloud.cameras.findIndex((one) => one.name === name)];
     if (!pose) return undefined;
-    const from = new Vector3().setFromMatrixPosition(pose);
     const ahead = new Vector3().setFromMatrixColumn(pose, 2);
+    const from = new Vector3().setFromMatrixPosition(pose).addScaledVector(ahead, 1.05 * depth);
     const to = ahead.clone().multiplyScalar(Math.max(middle.clone().sub(from).dot(ahead), 1e-3)).add(from);
     return { from: from.applyMatrix4(shown.matrixWorld), to: to.applyMatrix4(shown.matrixWorld) };
   };
-  return { pick, paint, view };
 }
 
 function matrix(R: number[], t: number[]): Matrix4 {
@@ -83,7 +87,7 @@ function makePoints(points: Cloud["points"]): Points {
     color.setRGB(r / 255, g / 255, b / 255, SRGBColorSpace).toArray(colors, 3 * i);
   });
   const geometry = new BufferGeometry().setAttribute("position", new BufferAttribute(places, 3)).setAttribute("color", new BufferAttribute(colors, 3));
-  return new Points(geometry, new PointsMaterial({ size: 2, sizeAttenuation: false, vertexColors: true }));
+  return new Points(geometry, new PointsMaterial({ size: 2.5, sizeAttenuation: false, vertexColors: true }));
 }
 
 /** One pyramid for all: its base at depth 1 reaches from -1 to 1, each camera's lens gives it its width and height. */

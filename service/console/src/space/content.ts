@@ -3,6 +3,7 @@
 import { useEffect } from "preact/hooks";
 import type { BufferGeometry, Material, Mesh, Object3D } from "three";
 import type { Stage } from "./stage";
+import { zoom } from "./turning";
 
 /** Shows it on the stage until there is another one, then frees what it holds. */
 export function useContent(stage: Stage | undefined, content: Object3D | undefined) {
@@ -16,6 +17,12 @@ export function useContent(stage: Stage | undefined, content: Object3D | undefin
     };
   }, [stage, content]);
   useEffect(() => () => content?.traverse(free), [content]);
+}
+
+/** Nearer than what is sure to hold it: round things fill the picture. */
+export function showAll(stage: Stage, content: Object3D) {
+  stage.fit(content);
+  zoom(stage, 1.25);
 }
 
 function free(one: Object3D) {

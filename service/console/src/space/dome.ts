@@ -1,8 +1,8 @@
 // The dome of directions around an object: a photo is a dot, green is near one, red is a missing side. As reconstruction/coverage draws it, in 3-D.
 
 import {
-  BufferAttribute, BufferGeometry, CanvasTexture, Color, FrontSide, Group, LineBasicMaterial, LineLoop, MathUtils, Mesh, MeshBasicMaterial, type Raycaster, SphereGeometry, Sprite,
-  SpriteMaterial, SRGBColorSpace, Vector3,
+  BufferAttribute, BufferGeometry, CanvasTexture, Color, FrontSide, Group, LineBasicMaterial, LineLoop, MathUtils, Mesh, MeshBasicMaterial, type Object3D, type Raycaster, SphereGeometry,
+  Sprite, SpriteMaterial, SRGBColorSpace, Vector3,
 } from "three";
 
 export interface Direction {
@@ -26,13 +26,15 @@ export interface Coverage {
   directions: Direction[];
 }
 
-export const COLORS = { near: "#4f9d6b", far: "#5d5a50", gap: "#c4533a", used: "#d9f5e3", leftOut: "#f2a65a", reference: "#7fb0ff", chosen: "#ffffff" };
+const COLORS = { near: "#4f9d6b", far: "#5d5a50", gap: "#c4533a", used: "#d9f5e3", leftOut: "#f2a65a", reference: "#7fb0ff", chosen: "#ffe14d" };
 const WELL_SEEN_DEG = [12, 35] as const; // from the next photo: up to the first all is well, beyond the second nothing is
 const FLOOR_DEG = -15;
 const GAP_UP_TO_DEG = 60;
 
 export interface DomeModel {
   readonly shown: Group;
+  /** What a look at all of it should hold: labels may stand out. */
+  readonly core: Object3D;
   pick: (ray: Raycaster) => string | undefined;
   choose: (photo: string | undefined) => void;
 }
@@ -41,7 +43,8 @@ export function makeDome(coverage: Coverage): DomeModel {
   const floor = Math.min(FLOOR_DEG, ...coverage.directions.map((one) => one.elevation_deg - 3));
   const dots = coverage.directions.map((one) => makeDot(one, one.photo === coverage.reference));
   const shown = new Group();
-  shown.add(makeShell(coverage, floor), ...[0, 30, 60].map(makeRing), ...dots, ...makeLabels(coverage.reference, floor));
+  const core = makeShell(coverage, floor);
+  shown.add(core, ...[0, 30, 60].map(makeRing), ...dots, ...makeLabels(coverage.reference, floor));
   const pick = (ray: Raycaster) => ray.intersectObjects(shown.children.filter((one) => one instanceof Mesh))[0]?.object.name || undefined;
   const choose = (photo: string | undefined) => {
     for (const dot of dots) {
@@ -49,7 +52,7 @@ export function makeDome(coverage: Coverage): DomeModel {
       dot.scale.setScalar(dot.name === photo ? 1.8 : 1);
     }
   };
-  return { shown, pick, choose };
+  return { shown, core, pick, choose };
 }
 
 /** y up, x towards the reference photo. */
@@ -81,7 +84,7 @@ function inGap({ gaps }: Coverage, place: Vector3): boolean {
 
 function makeDot(direction: Direction, reference: boolean): Mesh<SphereGeometry, MeshBasicMaterial> {
   const color = reference ? COLORS.reference : direction.used ? COLORS.used : COLORS.leftOut;
-  const dot = new Mesh(new SphereGeometry(reference ? 0.04 : 0.024, 16, 12), new MeshBasicMaterial({ color }));
+  const dot = new Mesh(new SphereGeometry(reference ? 0.05 : 0.032, 16, 12), new MeshBasicMaterial({ color }));
   dot.position.copy(towards(direction.azimuth_deg, direction.elevation_deg)).multiplyScalar(1.015);
   dot.name = direction.photo;
   dot.userData.color = color;
@@ -98,7 +101,7 @@ function makeLabels(reference: string, floor: number): Sprite[] {
   const texts: [number, string][] = [[0, reference], [90, "90° right"], [-90, "90° left"], [180, "far side"]];
   return texts.map(([azimuth, text]) => {
     const sprite = makeLabel(text);
-    sprite.position.copy(towards(azimuth, floor - 6).multiplyScalar(1.12));
+    sprite.position.copy(towards(azimuth, floor).multiplyScalar(1.4));
     return sprite;
   });
 }
@@ -116,6 +119,6 @@ function makeLabel(text: string): Sprite {
   const map = new CanvasTexture(canvas);
   map.colorSpace = SRGBColorSpace;
   const sprite = new Sprite(new SpriteMaterial({ map, transparent: true }));
-  sprite.scale.set((0.11 * canvas.width) / canvas.height, 0.11, 1);
+  sprite.scale.set((0.12 * canvas.width) / canvas.height, 0.12, 1);
   return sprite;
 }

@@ -6,7 +6,7 @@ import { useAsked } from "../parts/asking";
 import { EmptyState, Loading } from "../parts/states";
 import { SpaceCanvas } from "../space/canvas";
 import { type Cloud, makeCloud } from "../space/cloud";
-import { useContent } from "../space/content";
+import { showAll, useContent } from "../space/content";
 import type { Stage } from "../space/stage";
 import type { Photo } from "../schema";
 import { useDocument } from "./documents";
@@ -14,7 +14,7 @@ import type { PartProps } from "./parts";
 import { PhotoFacts } from "./photo_facts";
 import { verdictTone, whenAfter } from "./words";
 
-const TONES = { good: 0x55c98a, warn: 0xf2a65a, faint: 0x9aa1a9, chosen: 0xffffff };
+const TONES = { good: 0x55c98a, warn: 0xf2a65a, faint: 0x9aa1a9, chosen: 0xffe14d };
 
 export function CamerasPart({ object, job, files }: PartProps) {
   const cloud = useDocument<Cloud>(object.id, "sfm/cloud.json", files.get("sfm/cloud.json"));
@@ -39,7 +39,7 @@ function Space({ objectId, cloud, photos }: { objectId: string; cloud: Cloud; ph
   const verdicts = new Map(photos.map((one) => [one.photo, one]));
   const tone = (name: string) => TONES[verdictTone(verdicts.get(name)?.verdict ?? "pending")];
   useContent(stage, model.shown);
-  useEffect(() => stage?.fit(model.core), [stage, model]);
+  useEffect(() => stage && showAll(stage, model.core), [stage, model]);
   useEffect(() => {
     model.paint((name) => (name === chosen ? TONES.chosen : tone(name)));
     stage?.draw();
@@ -68,8 +68,12 @@ function Space({ objectId, cloud, photos }: { objectId: string; cloud: Cloud; ph
           {registered.map((name) => <option key={name}>{name}</option>)}
         </select>
         {chosen && <PhotoFacts objectId={objectId} name={chosen} photo={verdicts.get(chosen)} />}
-        {chosen && <button type="button" class="tool" onClick={() => lookFrom(chosen)} data-testid="look-from">Look from here</button>}
-        {stage && <button type="button" class="tool" onClick={() => stage.fit(model.core)}>Show all</button>}
+        {stage && (
+          <div class="tools">
+            {chosen && <button type="button" class="tool" onClick={() => lookFrom(chosen)} data-testid="look-from">Look from here</button>}
+            <button type="button" class="tool" onClick={() => showAll(stage, model.core)} data-testid="show-all">Show all</button>
+          </div>
+        )}
         <Legend />
       </div>
     </div>

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { count, type Curve, curveInWords, logTicks, significant, stepTicks } from "./curve";
 
 const HEIGHT = 240;
-const [LEFT, RIGHT, TOP, BOTTOM] = [56, 12, 10, 44];
+const [LEFT, RIGHT, TOP, BOTTOM] = [56, 26, 10, 44];
 
 export function CurveChart({ curve }: { curve: Curve }) {
   const box = useRef<HTMLDivElement>(null);

@@ -6,7 +6,7 @@ import { useAsked } from "../parts/asking";
 import { EmptyState, Loading } from "../parts/states";
 import type { ObjectRow, Photo } from "../schema";
 import { SpaceCanvas } from "../space/canvas";
-import { useContent } from "../space/content";
+import { showAll, useContent } from "../space/content";
 import { type Coverage, makeDome } from "../space/dome";
 import type { Stage } from "../space/stage";
 import { useDocument } from "./documents";
@@ -27,7 +27,7 @@ function Dome({ object, coverage, photos }: { object: ObjectRow; coverage: Cover
   const [chosen, setChosen] = useState<string>();
   const model = useMemo(() => makeDome(coverage), [coverage]);
   useContent(stage, model.shown);
-  useEffect(() => stage?.fit(model.shown), [stage, model]);
+  useEffect(() => stage && showAll(stage, model.core), [stage, model]);
   useEffect(() => {
     model.choose(chosen);
     stage?.draw();

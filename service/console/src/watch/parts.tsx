@@ -1,6 +1,7 @@
 // What there is to see of an object while it is made: one part at a time, each from the stage on that makes it.
 
 import type { ComponentType } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 import type { Job, ObjectRow } from "../schema";
 import { CamerasPart } from "./cameras";
 import { CoveragePart } from "./coverage";
@@ -37,9 +38,14 @@ export function Parts({ part, ...props }: PartProps & { part?: string }) {
   const there = Object.entries(PARTS).filter(([, { stage }]) => !stage || props.job.stages.some(({ name }) => name === stage));
   const shown = there.find(([name]) => name === part) ?? there[0]!;
   const Shown = shown[1].show;
+  const tabs = useRef<HTMLElement>(null);
+  useEffect(() => {
+    const current = tabs.current!.querySelector<HTMLElement>("[aria-current]")!;
+    tabs.current!.scrollLeft = current.offsetLeft - tabs.current!.offsetLeft - 40; // on a phone they are wider than the page
+  }, [shown[0]]);
   return (
     <section class="seen" aria-label="What there is to see">
-      <nav class="tabs" aria-label="What there is to see">
+      <nav ref={tabs} class="tabs" aria-label="What there is to see">
         {there.map(([name, { label, has }]) => (
           <a
             key={name}

@@ -37,8 +37,7 @@ export function PhotoDialog({ object, photos, files, opened, masks, onOpen, onMa
         alt={withMask ? `${opened} with the outline of its mask` : opened}
       />
       <p><strong>{opened}</strong> <span class="faint">{`${place + 1} of ${photos.length}`}</span></p>
-      <Verdict photo={photo} />
-      {photo.message && <p class="faint">{photo.message}</p>}
+      <Verdict photo={photo} whole />
       <div class="tools">
         <button type="button" class="tool" onClick={() => go(-1)}>Previous</button>
         <button type="button" class="tool" onClick={() => go(1)}>Next</button>

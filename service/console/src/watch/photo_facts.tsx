@@ -11,8 +11,7 @@ export function PhotoFacts({ objectId, name, photo }: { objectId: string; name: 
       <Picture path={thumbnailPath(objectId, name, 640)} version={photo?.sha256 ?? ""} alt={`The photo ${name}`} />
       <figcaption aria-live="polite">
         <strong>{name}</strong>
-        {photo && <Verdict photo={photo} />}
-        {photo?.message && <small>{photo.message}</small>}
+        {photo && <Verdict photo={photo} whole />}
       </figcaption>
     </figure>
   );

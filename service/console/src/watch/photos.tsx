@@ -56,12 +56,14 @@ function PhotoTile({ object, photo, overlay, onOpen }: { object: string; photo: 
   );
 }
 
-export function Verdict({ photo: { verdict, number } }: { photo: Photo }) {
+/** With what it goes by: in few words, or as the service says it. */
+export function Verdict({ photo: { verdict, number, message }, whole = false }: { photo: Photo; whole?: boolean }) {
+  const why = whole && message && message !== verdict ? message : numberInWords(verdict, number);
   return (
     <span class="verdict">
       <span class={`dot tone-${verdictTone(verdict)}`} aria-hidden="true" />
       {verdict}
-      {number !== null && <small>{numberInWords(verdict, number)}</small>}
+      {why && <small>{why}</small>}
     </span>
   );
 }

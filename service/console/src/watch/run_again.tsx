@@ -6,6 +6,8 @@ import { useAsked } from "../parts/asking";
 import type { Info, Job, ObjectRow } from "../schema";
 import { stageTitle } from "./words";
 
+const NOTHING = "Nothing would run: choose a stage to begin with, another profile or other options.";
+
 interface Props {
   object: ObjectRow;
   job: Job;
@@ -32,6 +34,7 @@ function AgainForm({ object, job, info, onBegun }: Props & { info: Info }) {
     setState({ asking: true });
     try {
       const options = changes(object.options, text, info);
+      if (!stage && profile === job.profile && Object.keys(options).length === 0) throw new Error(NOTHING);
       if (Object.keys(options).length) await api.change(object.id, { options });
       await api.train(object.id, { ...(stage && { from_stage: stage }), profile });
       onBegun();

@@ -6,10 +6,10 @@ import { artifact, artifactPath } from "../api";
 import { Picture } from "../parts/picture";
 import { EmptyState, Loading } from "../parts/states";
 import { SpaceCanvas } from "../space/canvas";
-import { useContent } from "../space/content";
+import { showAll, useContent } from "../space/content";
 import { GLB_FROM_OBJECT, readModel } from "../space/model";
 import type { Stage } from "../space/stage";
-import { stepInWords } from "./curve";
+import { count, stepInWords } from "./curve";
 import type { PartProps } from "./parts";
 import { whenAfter } from "./words";
 
@@ -24,7 +24,7 @@ export function SurfacePart({ object, job, files }: PartProps) {
       <MeshView mesh={mesh} growing={growing} />
       <p data-testid="mesh-words">
         {growing ? `As it is by now${stepInWords(job, "surface")}: coarser than it will be, without colours where they are not learned yet.` : "The finished mesh."}{" "}
-        <span class="faint">{`${(mesh.geometry.index?.count ?? 0) / 3} triangles.`}</span>
+        <span class="faint">{`${count((mesh.geometry.index?.count ?? 0) / 3)} triangles.`}</span>
       </p>
       {!growing && files.has("heldout.png") && (
         <figure class="heldout">
@@ -49,7 +49,7 @@ function MeshView({ mesh, growing }: { mesh: Mesh; growing: boolean }) {
   useContent(stage, mesh);
   useEffect(() => {
     if (!stage || fitted.current === stage) return; // who has turned it keeps the view when it grows
-    stage.fit(mesh);
+    showAll(stage, mesh);
     fitted.current = stage;
   }, [stage, mesh]);
   return <SpaceCanvas label={growing ? "The mesh as it grows." : "The finished mesh."} testId="mesh-space" instead="The files are on the tab Use." onStage={setStage} />;

@@ -39,12 +39,12 @@ export const ordinal = (n: number) => `${n}${["th", "st", "nd", "rd"][n % 100 > 
 
 /** What the number of a verdict is, by the verdict (reconstruction/verdicts.py). */
 const NUMBERS: Record<string, (n: number) => string> = {
-  used: (n) => `mask agrees with the others to ${percent(n)}`,
-  "mask disagrees": (n) => `mask agrees with the others to ${percent(n)} only`,
+  used: (n) => `mask agrees to ${percent(n)}`,
+  "mask disagrees": (n) => `mask agrees to ${percent(n)} only`,
   blurry: (n) => `${percent(n)} of the usual sharpness`,
   "too dark": (n) => `${percent(n)} almost black`,
   "too bright": (n) => `${percent(n)} blown out`,
-  "not registered": (n) => `${n} other photo${n === 1 ? "" : "s"} show the same things`,
+  "not registered": (n) => `${n} other ${n === 1 ? "photo shows" : "photos show"} the same things`,
   "object cut off": (n) => `${percent(n)} of the object in the picture`,
   hidden: (n) => `${percent(n)} of the object hidden`,
 };
