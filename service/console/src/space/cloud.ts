@@ -40,10 +40,10 @@ export function makeCloud(cloud: Cloud): CloudModel {
   const outlines = lines(bodies, cloud.cameras.length);
   shown.add(makePoints(cloud.points), bodies, outlines);
   shown.updateMatrixWorld(true);
-  return { shown, core: coreOf(poses, middle, reach, shown.quaternion), ...handles(cloud, poses, bodies, outlines), view: viewer(cloud, poses, shown, middle, depth) };
+  return { shown, core: coreOf(poses, middle, reach, shown.quaternion), ...handles(cloud, bodies, outlines), view: viewer(cloud, poses, shown, middle, depth) };
 }
 
-function handles(cloud: Cloud, poses: Matrix4[], bodies: InstancedMesh, outlines: LineSegments) {
+function handles(cloud: Cloud, bodies: InstancedMesh, outlines: LineSegments) {
   const pick = (ray: Raycaster) => cloud.cameras[ray.intersectObject(bodies)[0]?.instanceId ?? -1]?.name;
   const paint = (colorOf: (name: string) => number) => {
     const colors = outlines.geometry.getAttribute("color") as BufferAttribute;
