@@ -37,6 +37,8 @@ export interface DomeModel {
   readonly core: Object3D;
   pick: (ray: Raycaster) => string | undefined;
   choose: (photo: string | undefined) => void;
+  /** From its middle to the photo. */
+  side: (photo: string) => Vector3 | undefined;
 }
 
 export function makeDome(coverage: Coverage): DomeModel {
@@ -52,7 +54,8 @@ export function makeDome(coverage: Coverage): DomeModel {
       dot.scale.setScalar(dot.name === photo ? 1.8 : 1);
     }
   };
-  return { shown, core, pick, choose };
+  const side = (photo: string) => dots.find((one) => one.name === photo)?.position;
+  return { shown, core, pick, choose, side };
 }
 
 /** y up, x towards the reference photo. */

@@ -62,9 +62,9 @@ function Space({ objectId, cloud, photos }: { objectId: string; cloud: Cloud; ph
         onPick={(ray) => setChosen(model.pick(ray))}
       />
       <div class="side">
-        <p>{`${cloud.cameras.length} of ${Math.max(photos.length, cloud.cameras.length)} photos have a place. Click a camera, or choose one:`}</p>
+        <p>{`${cloud.cameras.length} of ${Math.max(photos.length, cloud.cameras.length)} photos have a place. Click a camera, or choose a photo:`}</p>
         <select aria-label="Photo" value={chosen ?? ""} onChange={(event) => setChosen(event.currentTarget.value || undefined)} data-testid="camera-choice">
-          <option value="">none</option>
+          <option value="">Choose a photo</option>
           {registered.map((name) => <option key={name}>{name}</option>)}
         </select>
         {chosen && <PhotoFacts objectId={objectId} name={chosen} photo={verdicts.get(chosen)} />}

@@ -9,6 +9,7 @@ import { SpaceCanvas } from "../space/canvas";
 import { showAll, useContent } from "../space/content";
 import { type Coverage, makeDome } from "../space/dome";
 import type { Stage } from "../space/stage";
+import { face } from "../space/turning";
 import { useDocument } from "./documents";
 import type { PartProps } from "./parts";
 import { PhotoFacts } from "./photo_facts";
@@ -32,6 +33,11 @@ function Dome({ object, coverage, photos }: { object: ObjectRow; coverage: Cover
     model.choose(chosen);
     stage?.draw();
   }, [stage, model, chosen]);
+  const chooseFromList = (photo: string) => {
+    setChosen(photo || undefined);
+    const side = model.side(photo);
+    if (stage && side) face(stage, side); // its dot may be on the far side
+  };
   return (
     <div class="space-and-side">
       <SpaceCanvas
@@ -44,8 +50,8 @@ function Dome({ object, coverage, photos }: { object: ObjectRow; coverage: Cover
       <div class="side">
         <Missing coverage={coverage} object={object} />
         <ul class="plain" data-testid="coverage-words">{inWords(coverage).map((line) => <li key={line}>{line}</li>)}</ul>
-        <select aria-label="Photo" value={chosen ?? ""} onChange={(event) => setChosen(event.currentTarget.value || undefined)} data-testid="direction-choice">
-          <option value="">Choose a photo, or click a dot</option>
+        <select aria-label="Photo" value={chosen ?? ""} onChange={(event) => chooseFromList(event.currentTarget.value)} data-testid="direction-choice">
+          <option value="">Choose a photo or a dot</option>
           {coverage.directions.map(({ photo }) => <option key={photo} value={photo}>{photo}</option>)}
         </select>
         {chosen && <PhotoFacts objectId={object.id} name={chosen} photo={photos.find(({ photo }) => photo === chosen)} />}

@@ -1,7 +1,7 @@
 // A job as it goes: its events tell that something has happened, its row tells what.
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { api, type JobEvent, jobEvents, Problem } from "../api";
+import { api, type JobEvent, jobEvents } from "../api";
 import type { Job } from "../schema";
 
 export interface Followed {
@@ -15,6 +15,9 @@ export interface Followed {
 
 const LEAST_MS = 1000; // between two reads of the row
 const QUEUED_MS = 5000; // places in a queue change without an event
+const IN_ANY_CASE_MS = 15_000; // where no connection for events can be had
+
+const FILES_MS = 5000;
 
 export const isOver = (job: Job) => ["succeeded", "failed", "canceled"].includes(job.status);
 
@@ -31,7 +34,7 @@ export function useJob(id: string): Followed {
       api.job(id).then(show, (error) => setState((before) => ({ ...before, error }))),
     );
     read();
-    const timer = setInterval(read, queued ? QUEUED_MS : 10 * QUEUED_MS);
+    const timer = setInterval(read, queued ? QUEUED_MS : IN_ANY_CASE_MS);
     const follow = async () => {
       for await (const event of jobEvents(id, stop.signal, last.current)) {
         last.current = event.id;
@@ -89,17 +92,21 @@ export function useFiles(objectId: string, job: Job): Map<string, number> | unde
   const done = job.stages.map((stage) => stage.status).join();
   const going = !isOver(job);
   useEffect(() => {
-    let current = true;
+    let [current, timer] = [true, 0];
+    const again = () => (timer = setTimeout(() => (document.visibilityState === "visible" ? look() : again()), FILES_MS));
     const look = () =>
       api.artifacts(objectId).then(
-        (rows) => current && setFiles(new Map(rows.map((row) => [row.name, row.bytes]))),
-        (error) => current && !(error instanceof Problem) && setFiles((before) => before ?? new Map()),
+        (rows) => {
+          if (!current) return;
+          setFiles(new Map(rows.map((row) => [row.name, row.bytes])));
+          if (going) again();
+        },
+        () => void (current && again()),
       );
-    look();
-    const timer = going ? setInterval(() => document.visibilityState === "visible" && look(), 5000) : undefined;
+    void look();
     return () => {
       current = false;
-      clearInterval(timer);
+      clearTimeout(timer);
     };
   }, [objectId, done, going]);
   return files;

@@ -44,7 +44,7 @@ export function Parts({ part, ...props }: PartProps & { part?: string }) {
     tabs.current!.scrollLeft = current.offsetLeft - tabs.current!.offsetLeft - 40; // on a phone they are wider than the page
   }, [shown[0]]);
   return (
-    <section class="seen" aria-label="What there is to see">
+    <div class="seen">
       <nav ref={tabs} class="tabs" aria-label="What there is to see">
         {there.map(([name, { label, has }]) => (
           <a
@@ -60,6 +60,6 @@ export function Parts({ part, ...props }: PartProps & { part?: string }) {
         ))}
       </nav>
       <Shown {...props} />
-    </section>
+    </div>
   );
 }

@@ -19,15 +19,14 @@ export function RunAgain({ object, job, onBegun }: Props) {
   return (
     <details class="again" data-testid="run-again">
       <summary>Run again with other options</summary>
-      {info && <AgainForm key={object.updated_at} object={object} job={job} info={info} onBegun={onBegun} />}
+      {info && <AgainForm object={object} job={job} info={info} onBegun={onBegun} />}
     </details>
   );
 }
 
 function AgainForm({ object, job, info, onBegun }: Props & { info: Info }) {
-  const [stage, setStage] = useState("");
-  const [profile, setProfile] = useState(job.profile);
-  const [text, setText] = useState(() => JSON.stringify(inForm(object.options), null, 2));
+  const [typed, change, forget] = useTyped(job, object);
+  const { stage, profile, text } = typed;
   const [state, setState] = useState<{ asking?: boolean; refused?: unknown }>({});
   const begin = async (event: Event) => {
     event.preventDefault();
@@ -37,8 +36,8 @@ function AgainForm({ object, job, info, onBegun }: Props & { info: Info }) {
       if (!stage && profile === job.profile && Object.keys(options).length === 0) throw new Error(NOTHING);
       if (Object.keys(options).length) await api.change(object.id, { options });
       await api.train(object.id, { ...(stage && { from_stage: stage }), profile });
+      forget();
       onBegun();
-      setState({});
     } catch (refused) {
       setState({ refused });
     }
@@ -47,26 +46,47 @@ function AgainForm({ object, job, info, onBegun }: Props & { info: Info }) {
     <form onSubmit={begin}>
       <label>
         From stage
-        <select value={stage} onChange={(event) => setStage(event.currentTarget.value)} data-testid="again-stage">
+        <select value={stage} onChange={(event) => change({ stage: event.currentTarget.value })} data-testid="again-stage">
           <option value="">the first that the changes concern</option>
           {job.stages.map(({ name }) => <option key={name} value={name}>{`${stageTitle(name)} (${name})`}</option>)}
         </select>
       </label>
       <label>
         Profile
-        <select value={profile} onChange={(event) => setProfile(event.currentTarget.value)} data-testid="again-profile">
+        <select value={profile} onChange={(event) => change({ profile: event.currentTarget.value })} data-testid="again-profile">
           {info.profiles.map((name) => <option key={name}>{name}</option>)}
         </select>
       </label>
       <label>
         Options, as JSON
-        <textarea rows={6} spellcheck={false} value={text} onInput={(event) => setText(event.currentTarget.value)} aria-describedby="again-fields" data-testid="again-options" />
+        <textarea rows={6} spellcheck={false} value={text} onInput={(event) => change({ text: event.currentTarget.value })} aria-describedby="again-fields" data-testid="again-options" />
       </label>
-      <small id="again-fields">{`Fields: ${fields(info).join(", ")}. One that is taken out is taken back.`}</small>
+      <small id="again-fields">{`Fields: ${fields(info).join(", ")}. One that is taken out is taken back.`} <a href={`#/new/${object.id}`}>The same as a form</a></small>
       {state.refused !== undefined && <Refused error={state.refused} />}
       <button disabled={state.asking} data-testid="again-begin">Run again</button>
     </form>
   );
+}
+
+interface Typed {
+  stage: string;
+  profile: string;
+  text: string;
+}
+
+/** Kept in this tab until the run begins: a reload loses nothing. */
+function useTyped(job: Job, object: ObjectRow): [Typed, (change: Partial<Typed>) => void, () => void] {
+  const key = `snap6d.again.${job.id}`;
+  const [typed, setTyped] = useState<Typed>(() => {
+    const kept = sessionStorage.getItem(key);
+    return kept ? JSON.parse(kept) : { stage: "", profile: job.profile, text: JSON.stringify(inForm(object.options), null, 2) };
+  });
+  const change = (changed: Partial<Typed>) => {
+    const now = { ...typed, ...changed };
+    sessionStorage.setItem(key, JSON.stringify(now));
+    setTyped(now);
+  };
+  return [typed, change, () => sessionStorage.removeItem(key)];
 }
 
 /** Beside the form, so that what was typed stays in sight. */
