@@ -45,18 +45,24 @@ export function curveInWords({ points, steps }: Curve): string {
   return `The loss ${verb} from ${significant(first.loss)} at step ${count(first.step)} to ${significant(last.loss)} at step ${count(last.step)} of ${count(steps)}.`;
 }
 
-/** Ticks of a log axis: 1, 2, 5 of each decade, or decades alone where those are many. */
+/** Ticks of a log axis: 1, 2, 5 of each decade; decades alone where those are many, even steps where they are few. */
 export function logTicks(low: number, high: number): number[] {
   const decades = Array.from({ length: Math.ceil(Math.log10(high)) - Math.floor(Math.log10(low)) + 1 }, (_, i) => 10 ** (Math.floor(Math.log10(low)) + i));
   const fine = decades.flatMap((decade) => [decade, 2 * decade, 5 * decade]);
   const inside = (values: number[]) => values.filter((value) => value >= low * 0.999 && value <= high * 1.001);
-  return inside(fine).length <= 7 ? inside(fine) : inside(decades);
+  if (inside(fine).length > 7) return inside(decades);
+  return inside(fine).length > 2 ? inside(fine) : inside(evenly(high, roundStep((high - low) / 4)));
 }
 
 /** Round numbers from 0 to `end`, about `most` of them. */
 export function stepTicks(end: number, most: number): number[] {
-  const rough = Math.max(end / most, 1);
-  const decade = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((factor) => factor * decade).find((size) => size >= rough)!;
-  return Array.from({ length: Math.floor(end / step) + 1 }, (_, i) => i * step);
+  return evenly(end, roundStep(Math.max(end / most, 1)));
+}
+
+const evenly = (end: number, step: number) => Array.from({ length: Math.floor(end / step) + 1 }, (_, i) => i * step);
+
+/** 1, 2 or 5 of a decade, and no less than that. */
+function roundStep(least: number): number {
+  const decade = 10 ** Math.floor(Math.log10(least));
+  return [1, 2, 5, 10].map((factor) => factor * decade).find((size) => size >= least)!;
 }

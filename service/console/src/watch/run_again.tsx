@@ -25,7 +25,7 @@ export function RunAgain({ object, job, onBegun }: Props) {
 }
 
 function AgainForm({ object, job, info, onBegun }: Props & { info: Info }) {
-  const [typed, change, forget] = useTyped(job, object);
+  const [typed, change, forget] = useTyped(job, object, info.profiles);
   const { stage, profile, text } = typed;
   const [state, setState] = useState<{ asking?: boolean; refused?: unknown }>({});
   const begin = async (event: Event) => {
@@ -75,11 +75,12 @@ interface Typed {
 }
 
 /** Kept in this tab until the run begins: a reload loses nothing. */
-function useTyped(job: Job, object: ObjectRow): [Typed, (change: Partial<Typed>) => void, () => void] {
+function useTyped(job: Job, object: ObjectRow, profiles: string[]): [Typed, (change: Partial<Typed>) => void, () => void] {
   const key = `snap6d.again.${job.id}`;
   const [typed, setTyped] = useState<Typed>(() => {
     const kept = sessionStorage.getItem(key);
-    return kept ? JSON.parse(kept) : { stage: "", profile: job.profile, text: JSON.stringify(inForm(object.options), null, 2) };
+    const profile = profiles.includes(job.profile) ? job.profile : profiles[0]!; // one of an earlier version
+    return kept ? JSON.parse(kept) : { stage: "", profile, text: JSON.stringify(inForm(object.options), null, 2) };
   });
   const change = (changed: Partial<Typed>) => {
     const now = { ...typed, ...changed };

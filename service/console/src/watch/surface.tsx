@@ -9,7 +9,9 @@ import { SpaceCanvas } from "../space/canvas";
 import { showAll, useContent } from "../space/content";
 import { GLB_FROM_OBJECT, readModel } from "../space/model";
 import type { Stage } from "../space/stage";
+import type { Job } from "../schema";
 import { count, stepInWords } from "./curve";
+import { isOver } from "./following";
 import type { PartProps } from "./parts";
 import { whenAfter } from "./words";
 
@@ -23,21 +25,28 @@ export function SurfacePart({ object, job, files }: PartProps) {
     <>
       <MeshView mesh={mesh} growing={growing} />
       <p data-testid="mesh-words">
-        {growing ? `As it is by now${stepInWords(job, "surface")}: coarser than it will be, without colours where they are not learned yet.` : "The finished mesh."}{" "}
+        {growing ? growthInWords(job) : "The finished mesh."}{" "}
         <span class="faint">{`${count((mesh.geometry.index?.count ?? 0) / 3)} triangles.`}</span>
       </p>
       {!growing && files.has("heldout.png") && (
         <figure class="heldout">
-          <Picture path={artifactPath(object.id, "heldout.png")} version={files.get("heldout.png")} alt="Photos that the training never saw, each beside what the surface shows from there" />
-          <figcaption>Photos that the training never saw, each beside what the surface shows from there.</figcaption>
+          <Picture path={artifactPath(object.id, "heldout.png")} version={files.get("heldout.png")} alt={HELD_OUT} />
+          <figcaption>{HELD_OUT}</figcaption>
         </figure>
       )}
     </>
   );
 }
 
+const HELD_OUT = "Photos that the training never saw; below each what the surface shows from there, and its normals.";
+
+function growthInWords(job: Job): string {
+  const running = job.stages.some(({ name, status }) => name === "surface" && status === "running");
+  return running && !isOver(job) ? `As it is by now${stepInWords(job, "surface")}: coarser than it will be.` : "As far as it came: the run stopped before it was done.";
+}
+
 /** While the stage runs an earlier run's mesh is not the one to look at. */
-function shownMesh({ stages }: PartProps["job"], files: PartProps["files"]): string | undefined {
+function shownMesh({ stages }: Job, files: PartProps["files"]): string | undefined {
   const live = files.has("live/surface/mesh.glb") ? "live/surface/mesh.glb" : undefined;
   const running = stages.some(({ name, status }) => name === "surface" && status === "running");
   return (running ? live : undefined) ?? (files.has("mesh.glb") ? "mesh.glb" : live);
