@@ -9,6 +9,8 @@ export class Problem extends Error {
     readonly type: string,
     readonly what: string,
     readonly tryNext: string,
+    /** Seconds after which the same may be asked again, where the service says so. */
+    readonly retryAfterS: number | null = null,
   ) {
     super(tryNext ? `${what}: ${tryNext}` : what);
   }
@@ -42,7 +44,8 @@ export async function request(path: string, init: RequestInit = {}): Promise<Res
 async function problemOf(answer: Response): Promise<Problem> {
   const body = await answer.json().catch(() => ({}));
   const type = String(body.type ?? "").replace("/problems/", "");
-  return new Problem(answer.status, type, body.what ?? body.title ?? answer.statusText, body.try_next ?? "");
+  const wait = Number(answer.headers.get("Retry-After") ?? NaN);
+  return new Problem(answer.status, type, body.what ?? body.title ?? answer.statusText, body.try_next ?? "", Number.isFinite(wait) ? wait : null);
 }
 
 async function json<T>(path: string, init?: RequestInit): Promise<T> {
@@ -74,6 +77,9 @@ export const api = {
   resume: (id: string) => json<Job>(`/v1/jobs/${id}/resume`, post()),
   estimate: (form: FormData, signal?: AbortSignal) => json<Estimate>("/v1/estimate", { method: "POST", body: form, signal }),
 };
+
+/** The service's address as its clients name it. */
+export const serviceUrl = () => new URL(".", location.href).href.replace(/\/$/, "");
 
 /** An object's file. Throws a Problem where there is none (yet). */
 export async function artifact(id: string, name: string): Promise<Response> {
