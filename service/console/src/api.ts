@@ -28,6 +28,9 @@ export function authorization(): Record<string, string> {
   return apiKey.get() ? { Authorization: `Bearer ${apiKey.get()}` } : {};
 }
 
+/** The service's address as its clients name it. */
+export const serviceUrl = () => new URL(".", location.href).href.replace(/\/$/, "");
+
 /** The answer where it is a success. Throws a Problem, and one of status 0 where the service can't be reached. */
 export async function request(path: string, init: RequestInit = {}): Promise<Response> {
   let answer: Response;
@@ -77,9 +80,6 @@ export const api = {
   resume: (id: string) => json<Job>(`/v1/jobs/${id}/resume`, post()),
   estimate: (form: FormData, signal?: AbortSignal) => json<Estimate>("/v1/estimate", { method: "POST", body: form, signal }),
 };
-
-/** The service's address as its clients name it. */
-export const serviceUrl = () => new URL(".", location.href).href.replace(/\/$/, "");
 
 export function artifactPath(id: string, name: string): string {
   return `/v1/objects/${id}/artifacts/${name.split("/").map(encodeURIComponent).join("/")}`;

@@ -20,14 +20,15 @@ export interface Asking {
 
 export function useAskedPoses(objectId: string): Asking {
   const [asked, setAsked] = useState<Asked>({ state: "none" });
-  const running = useRef<AbortController>();
+  const running = useRef<AbortController>(null);
   const stop = () => {
     running.current?.abort();
     setAsked({ state: "none" });
   };
   const ask = (question: Question) => {
     running.current?.abort();
-    const mine = (running.current = new AbortController());
+    const mine = new AbortController();
+    running.current = mine;
     setAsked({ state: "asking", question, since: Date.now() });
     api.estimate(formOf(question, objectId), mine.signal).then(
       (answer) => mine.signal.aborted || setAsked({ state: "answered", question, answer }),
