@@ -39,6 +39,7 @@ export function openModelView(canvas: HTMLCanvasElement, geometry: BufferGeometr
   upright.add(mesh, ruler.shown, axes);
   stage.scene.add(upright);
   stage.fit(mesh);
+  controls.dollyIn(0.85); // wide as it is, it has room
   [controls.autoRotateSpeed, controls.enablePan] = [TURN_SPEED, false];
   [controls.minDistance, controls.maxDistance] = [1.2 * geometry.boundingSphere!.radius, 12 * geometry.boundingSphere!.radius];
   letThePageScroll(canvas, controls);

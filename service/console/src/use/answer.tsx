@@ -62,6 +62,7 @@ function PosePictures({ question, answer, pose, camera, geometry }: Given & { po
         <figure>
           <Layers part={part} photo={bitmap} paint={painter(look)} opacity={opacity} label={where} testid="overlay">
             {answer.poses.filter((one) => one !== pose).map((one, i) => <Bounds key={i} pose={one} />)}
+            <Score pose={pose} part={part} />
             {marks.Box && geometry && <PoseBox camera={camera} pose={pose} box={geometry.boundingBox!} />}
             {marks.Axes && geometry && <PoseAxes camera={camera} pose={pose} length={0.75 * geometry.boundingSphere!.radius} />}
           </Layers>
@@ -97,10 +98,19 @@ function useOverlay(geometry: BufferGeometry | null): Overlay | null {
 
 /** A part of the image around the object, of the image's own shape. */
 function around({ bbox_xywh: [x, y, w, h] }: Pose, { width, height }: Pinhole): Part {
-  const share = Math.min(1, Math.max(w / width, h / height) * 1.3);
+  const share = Math.min(1, Math.max(w / width, h / height) * 1.5);
   const [partWidth, partHeight] = [Math.round(width * share), Math.round(height * share)];
   const start = (middle: number, size: number, whole: number) => Math.round(Math.min(Math.max(middle - size / 2, 0), whole - size));
   return { x0: start(x + w / 2, partWidth, width), y0: start(y + h / 2, partHeight, height), width: partWidth, height: partHeight };
+}
+
+function Score({ pose: { bbox_xywh: [x, y], score }, part }: { pose: Pose; part: Part }) {
+  const size = part.width / 28;
+  return (
+    <g class="pose-score">
+      <text x={Math.max(x, part.x0 + size / 2)} y={Math.max(y - size / 2, part.y0 + size)} font-size={size}>{score.toFixed(2)}</text>
+    </g>
+  );
 }
 
 function Bounds({ pose: { bbox_xywh: [x, y, width, height] } }: { pose: Pose }) {
