@@ -9,8 +9,8 @@ export class Problem extends Error {
     readonly type: string,
     readonly what: string,
     readonly tryNext: string,
-    /** Seconds after which the same may be asked again, where the service says so. */
-    readonly retryAfterS: number | null = null,
+    /** When to ask again, where the service says so. */
+    readonly retryAfterS = 0,
   ) {
     super(tryNext ? `${what}: ${tryNext}` : what);
   }
@@ -47,8 +47,8 @@ export async function request(path: string, init: RequestInit = {}): Promise<Res
 async function problemOf(answer: Response): Promise<Problem> {
   const body = await answer.json().catch(() => ({}));
   const type = String(body.type ?? "").replace("/problems/", "");
-  const wait = Number(answer.headers.get("Retry-After") ?? NaN);
-  return new Problem(answer.status, type, body.what ?? body.title ?? answer.statusText, body.try_next ?? "", Number.isFinite(wait) ? wait : null);
+  const retryAfterS = Number(answer.headers.get("Retry-After")) || 0;
+  return new Problem(answer.status, type, body.what ?? body.title ?? answer.statusText, body.try_next ?? "", retryAfterS);
 }
 
 async function json<T>(path: string, init?: RequestInit): Promise<T> {

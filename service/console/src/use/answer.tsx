@@ -22,11 +22,11 @@ export function Answer({ question, answer, geometry }: Given) {
   const [height, width] = pose.mask_rle.size;
   const camera = useMemo(() => pinhole(width, height, answer.K, question.dist ?? []), [answer, question]);
   return (
-    <>
+    <div class="answer" data-testid="answer">
       <PosePictures question={question} answer={answer} pose={pose} camera={camera} geometry={geometry} />
       {answer.poses.length > 1 && <Instances poses={answer.poses} units={answer.units} chosen={chosen} onChoose={setChosen} />}
       <PoseNumbers answer={answer} pose={pose} />
-    </>
+    </div>
   );
 }
 
@@ -60,7 +60,7 @@ function PosePictures({ question, answer, pose, camera, geometry }: Given & { po
       </div>
       <div class="pair">
         <figure>
-          <Layers part={part} photo={bitmap} paint={painter(look)} opacity={opacity} label={where} testid="overlay">
+          <Layers part={part} photo={bitmap} imageWidth={camera.width} paint={painter(look)} opacity={opacity} label={where} testid="overlay">
             {answer.poses.filter((one) => one !== pose).map((one, i) => <Bounds key={i} pose={one} />)}
             <Score pose={pose} part={part} />
             {marks.Box && geometry && <PoseBox camera={camera} pose={pose} box={geometry.boundingBox!} />}
@@ -72,7 +72,7 @@ function PosePictures({ question, answer, pose, camera, geometry }: Given & { po
           </figcaption>
         </figure>
         <figure>
-          <Layers part={part} paint={painter("solid")} label="The mesh alone, rendered in this pose" testid="render" />
+          <Layers part={part} imageWidth={camera.width} paint={painter("solid")} label="The mesh alone, rendered in this pose" testid="render" />
           <figcaption>The mesh in this pose{!geometry && ": it could not be loaded"}</figcaption>
         </figure>
       </div>

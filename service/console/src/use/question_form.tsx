@@ -1,5 +1,6 @@
 // How the image was taken, and where to look in it.
 
+import { typedLens } from "./composing";
 import { numbers, type Picture, type Typed } from "./question";
 import type { PhotoLens } from "./documents";
 
@@ -84,11 +85,6 @@ function withNumber(k: Typed["k"], i: number, text: string): Typed["k"] {
   return k.map((old, at) => (at === i ? text : old)) as unknown as Typed["k"];
 }
 
-function fits({ camera }: PhotoLens, { bitmap }: Picture): boolean {
-  return bitmap?.width === camera.width && bitmap.height === camera.height;
-}
-
-export function typedLens({ camera, lens }: PhotoLens): Pick<Typed, "k" | "lens"> {
-  const k = [camera.fx, camera.fy, camera.cx, camera.cy].map((value) => String(Number(value.toFixed(3))));
-  return { k: k as unknown as Typed["k"], lens: lens.some(Boolean) ? lens.map((value) => Number(value.toFixed(6))).join(", ") : "" };
+function fits({ camera }: PhotoLens, { size }: Picture): boolean {
+  return size?.width === camera.width && size.height === camera.height;
 }
