@@ -1,10 +1,10 @@
 // An image in, the object's poses out.
 
 import type { BufferGeometry } from "three";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Artifact, ObjectRow } from "../schema";
 import { Code } from "../parts/copying";
-import { Answer } from "./answer";
+import { Answer, USUAL } from "./answer";
 import { useAskedPoses } from "./asking_poses";
 import { BoxDrawing } from "./box_drawing";
 import { useComposing } from "./composing";
@@ -25,6 +25,7 @@ export function EstimateSection({ object, documents, artifacts, geometry }: Give
   const { asked, ask, stop } = useAskedPoses(object.id);
   const composing = useComposing(object, documents.lenses, ask, stop);
   const { picture, depth, typed, problem, type } = composing;
+  const [display, setDisplay] = useState(USUAL);
   const results = useRef<HTMLDivElement>(null);
   useEffect(() => {
     if (asked.state === "answered" || asked.state === "failed") results.current?.scrollIntoView({ block: "nearest" });
@@ -54,7 +55,12 @@ export function EstimateSection({ object, documents, artifacts, geometry }: Give
         {asked.state === "asking" && <Asking since={asked.since} onStop={stop} />}
         {asked.state === "failed" && <NotAnswered error={asked.error} onAgain={() => ask(asked.question)} />}
         {asked.state === "answered" && asked.answer.poses.length === 0 && <NotFound question={asked.question} answer={asked.answer} />}
-        {asked.state === "answered" && asked.answer.poses.length > 0 && <Answer question={asked.question} answer={asked.answer} geometry={geometry} />}
+        {asked.state === "answered" && asked.answer.poses.length > 0 && (
+          <Answer
+            question={asked.question} answer={asked.answer} geometry={geometry}
+            display={display} onDisplay={(change) => setDisplay((before) => ({ ...before, ...change }))}
+          />
+        )}
       </div>
       {asked.state !== "none" && asked.state !== "asking" && (
         <div class="codes">
