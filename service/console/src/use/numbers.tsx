@@ -25,7 +25,7 @@ export function PoseNumbers({ answer, pose }: { answer: Estimate; pose: Pose }) 
         </div>
         <div>
           <dt>Quaternion</dt>
-          <dd><code>{pose.quat_xyzw.map((value) => value.toFixed(4)).join("  ")}</code> x y z w</dd>
+          <dd><code>{pose.quat_xyzw.map((value) => value.toFixed(4)).join("  ")}</code><small>x, y, z, w</small></dd>
         </div>
       </dl>
       <dl class="facts">
