@@ -90,9 +90,9 @@ export function thumbnailPath(id: string, photo: string, px: 160 | 320 | 640 | 1
   return `/v1/objects/${id}/images/${encodeURIComponent(photo)}?px=${px}`;
 }
 
-/** An object's file. Throws a Problem where there is none (yet). */
+/** An object's file as it is now. Throws a Problem where there is none (yet). */
 export async function artifact(id: string, name: string): Promise<Response> {
-  return request(artifactPath(id, name));
+  return request(artifactPath(id, name), { cache: "no-cache" });
 }
 
 export interface JobEvent {
