@@ -2,7 +2,7 @@
 
 import type { BufferGeometry } from "three";
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Artifact, ObjectRow } from "../schema";
+import type { Artifact } from "../schema";
 import { Code } from "../parts/copying";
 import { Answer, USUAL } from "./answer";
 import { useAskedPoses } from "./asking_poses";
@@ -15,15 +15,15 @@ import { QuestionForm } from "./question_form";
 import { curlLines, pythonLines } from "./snippets";
 
 interface Given {
-  object: ObjectRow;
+  id: string;
   documents: Documents;
   artifacts: Artifact[];
   geometry: BufferGeometry | null;
 }
 
-export function EstimateSection({ object, documents, artifacts, geometry }: Given) {
-  const { asked, ask, stop } = useAskedPoses(object.id);
-  const composing = useComposing(object, documents.lenses, ask, stop);
+export function EstimateSection({ id, documents, artifacts, geometry }: Given) {
+  const { asked, ask, stop } = useAskedPoses(id);
+  const composing = useComposing(id, documents.lenses, ask, stop);
   const { picture, depth, typed, problem, type } = composing;
   const [display, setDisplay] = useState(USUAL);
   const results = useRef<HTMLDivElement>(null);
@@ -34,7 +34,7 @@ export function EstimateSection({ object, documents, artifacts, geometry }: Give
     <section class="card estimate" aria-labelledby="estimate">
       <h2 id="estimate">Find it in an image</h2>
       <ImageChoice
-        object={object} picture={picture} depth={depth} examples={examples(documents, artifacts)}
+        id={id} picture={picture} depth={depth} examples={examples(documents, artifacts)}
         onFile={composing.chooseFile} onDepth={composing.setDepth} onExample={composing.chooseExample}
       />
       {!picture && problem && <p class="problem" role="alert">{problem}</p>}
@@ -64,8 +64,8 @@ export function EstimateSection({ object, documents, artifacts, geometry }: Give
       </div>
       {asked.state !== "none" && asked.state !== "asking" && (
         <div class="codes">
-          <Code title="The same with curl" text={curlLines(asked.question, object.id)} />
-          <Code title="The same in Python" text={pythonLines(asked.question, object.id)} />
+          <Code title="The same with curl" text={curlLines(asked.question, id)} />
+          <Code title="The same in Python" text={pythonLines(asked.question, id)} />
         </div>
       )}
     </section>
