@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { Artifact } from "../schema";
 import { Code } from "../parts/copying";
 import { Answer, USUAL } from "./answer";
-import { useAskedPoses } from "./asking_poses";
+import { type Asked, useAskedPoses } from "./asking_poses";
 import { BoxDrawing } from "./box_drawing";
 import { useComposing } from "./composing";
 import type { Documents } from "./documents";
@@ -51,7 +51,8 @@ export function EstimateSection({ id, documents, artifacts, geometry }: Given) {
           />
         </div>
       )}
-      <div ref={results} class="results" aria-live="polite">
+      <p class="unseen" role="status">{inShort(asked)}</p>
+      <div ref={results} class="results">
         {asked.state === "asking" && <Asking since={asked.since} onStop={stop} />}
         {asked.state === "failed" && <NotAnswered error={asked.error} onAgain={() => ask(asked.question)} />}
         {asked.state === "answered" && asked.answer.poses.length === 0 && <NotFound question={asked.question} answer={asked.answer} />}
@@ -70,6 +71,14 @@ export function EstimateSection({ id, documents, artifacts, geometry }: Given) {
       )}
     </section>
   );
+}
+
+/** For those who listen. What failed is said by itself. */
+function inShort(asked: Asked): string {
+  if (asked.state === "asking") return "Looking for the object";
+  if (asked.state !== "answered") return "";
+  const [best, ...others] = asked.answer.poses;
+  return best ? `Found${others.length ? ` ${others.length + 1}, the surest` : ""} with a score of ${best.score.toFixed(2)}` : "Not found";
 }
 
 /** Photos that the networks were not trained on, by name and file. */
