@@ -4,7 +4,7 @@ import { type BufferGeometry, DoubleSide, Group, type Material, Mesh, MeshBasicM
 import { makeAxes, makeRuler } from "./measures";
 import { GLB_FROM_OBJECT } from "./model";
 import type { Stage } from "./stage";
-import { zoom } from "./turning";
+import { turn } from "./turning";
 
 export interface Showing {
   axes: boolean;
@@ -21,6 +21,8 @@ export interface ModelView {
 const TURN_SPEED = 1.2; // 50 s a round
 const STEP_MS = 1000 / 30; // as smooth as it has to be: a software renderer draws every one of them
 
+const broad = ({ boundingBox: box }: BufferGeometry) => box!.max.x - box!.min.x > box!.max.y - box!.min.y;
+
 /** `lengths`: of the mesh along x, y and z, in words. */
 export function placeModel(stage: Stage, canvas: HTMLCanvasElement, geometry: BufferGeometry, lengths: readonly string[]): ModelView {
   const { controls, camera } = stage;
@@ -35,7 +37,7 @@ export function placeModel(stage: Stage, canvas: HTMLCanvasElement, geometry: Bu
   upright.add(mesh, ruler.shown, axes);
   stage.scene.add(upright);
   stage.fit(mesh);
-  zoom(stage, 1.15); // wide as it is, it has room
+  turn(stage, broad(geometry) ? 1.1 : 0.4, 0); // its broader side, a little from one end
   controls.autoRotateSpeed = TURN_SPEED;
   controls.enablePan = false;
   [controls.minDistance, controls.maxDistance] = [1.2 * radius, 12 * radius];

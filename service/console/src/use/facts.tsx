@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import type { Documents, Report } from "./documents";
-import { finePercent, isMetric, length } from "./lengths";
+import { finePercent, isMetric, length, lengths } from "./lengths";
 import { symmetryInWords } from "./symmetry";
 
 const SOURCES: Record<string, string> = {
@@ -20,7 +20,7 @@ export function Facts({ id, documents: { report, accuracy } }: { id: string; doc
     <dl class="facts" data-testid="facts">
       {extents && (
         <Fact name="Size">
-          <strong>{extents.map((value) => length(value, metric).replace(" mm", "")).join(" × ")}{metric ? " mm" : ""}</strong>
+          <strong>{lengths(extents, metric)}</strong>
           <small>along its x, y and z axes{accuracy && `; ${length(accuracy.diameter, metric)} between its farthest points`}</small>
           {!metric && <small>In units of the mesh: nothing told how large it is.</small>}
         </Fact>

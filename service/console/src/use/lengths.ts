@@ -7,7 +7,12 @@ export function isMetric(report: Report | null): boolean {
 }
 
 export function length(value: number, metric: boolean): string {
-  return metric ? `${(1000 * value).toFixed(value < 1 ? 1 : 0)} mm` : value.toPrecision(3);
+  return lengths([value], metric);
+}
+
+/** Side by side, their unit said once; unbroken at it. */
+export function lengths(values: readonly number[], metric: boolean): string {
+  return metric ? `${values.map((value) => (1000 * value).toFixed(value < 1 ? 1 : 0)).join(" × ")}\u00a0mm` : values.map((value) => value.toPrecision(3)).join(" × ");
 }
 
 export function percent(share: number, digits = 0): string {
