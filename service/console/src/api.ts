@@ -9,6 +9,8 @@ export class Problem extends Error {
     readonly type: string,
     readonly what: string,
     readonly tryNext: string,
+    /** When to ask again, where the service says so. */
+    readonly retryAfterS = 0,
   ) {
     super(tryNext ? `${what}: ${tryNext}` : what);
   }
@@ -26,6 +28,9 @@ export function authorization(): Record<string, string> {
   return apiKey.get() ? { Authorization: `Bearer ${apiKey.get()}` } : {};
 }
 
+/** The service's address as its clients name it. */
+export const serviceUrl = () => new URL(".", location.href).href.replace(/\/$/, "");
+
 /** The answer where it is a success. Throws a Problem, and one of status 0 where the service can't be reached. */
 export async function request(path: string, init: RequestInit = {}): Promise<Response> {
   let answer: Response;
@@ -42,7 +47,8 @@ export async function request(path: string, init: RequestInit = {}): Promise<Res
 async function problemOf(answer: Response): Promise<Problem> {
   const body = await answer.json().catch(() => ({}));
   const type = String(body.type ?? "").replace("/problems/", "");
-  return new Problem(answer.status, type, body.what ?? body.title ?? answer.statusText, body.try_next ?? "");
+  const retryAfterS = Number(answer.headers.get("Retry-After")) || 0;
+  return new Problem(answer.status, type, body.what ?? body.title ?? answer.statusText, body.try_next ?? "", retryAfterS);
 }
 
 async function json<T>(path: string, init?: RequestInit): Promise<T> {
