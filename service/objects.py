@@ -20,7 +20,7 @@ from service.document import options_field, options_schema
 from service.etags import answer_with_etag, require_match
 from service.idempotency import IdempotencyKey, Once, digest, once
 from service.options import OnboardOptions
-from service.schemas import Accepted, Artifact, Change, Image, Job, KeptImage, Object, Train
+from service.schemas import Accepted, Artifact, Change, Forecast, Image, Job, KeptImage, Object, Train
 from service.uploads import Form, incoming, receive, receive_file, receive_text
 from workers.failures import NotFound
 from workers.rows.jobs import JobRow
@@ -161,6 +161,13 @@ def train_object(object_id: str, context: Ctx, who: Who, wish: Train | None = No
         if first.earlier:
             return first.replay()
         return _job_answer(first, lambda keep: captures.train(context, who, object_id, wish.from_stage, wish.profile, keep))
+
+
+@router.get("/objects/{object_id}/forecast")
+def get_forecast(object_id: str, context: Ctx, who: Who) -> dict[str, Forecast | None]:
+    """What an onboarding of the photos that have come is expected to take under each profile; null where nothing is known of one."""
+    found = captures.forecasts(context, who, object_id)
+    return {profile: None if seconds is None else Forecast.model_validate(seconds) for profile, seconds in found.items()}
 
 
 @router.put("/objects/{object_id}/images/{name}", status_code=201, openapi_extra=BYTES)
