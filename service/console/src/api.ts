@@ -75,9 +75,18 @@ export const api = {
   estimate: (form: FormData, signal?: AbortSignal) => json<Estimate>("/v1/estimate", { method: "POST", body: form, signal }),
 };
 
+export function artifactPath(id: string, name: string): string {
+  return `/v1/objects/${id}/artifacts/${name.split("/").map(encodeURIComponent).join("/")}`;
+}
+
+/** A kept photo, made small; its longest side has at most so many pixels. `parts/picture.tsx` shows it. */
+export function thumbnailPath(id: string, photo: string, px: 160 | 320 | 640 | 1280 = 320): string {
+  return `/v1/objects/${id}/images/${encodeURIComponent(photo)}?px=${px}`;
+}
+
 /** An object's file. Throws a Problem where there is none (yet). */
 export async function artifact(id: string, name: string): Promise<Response> {
-  return request(`/v1/objects/${id}/artifacts/${name.split("/").map(encodeURIComponent).join("/")}`);
+  return request(artifactPath(id, name));
 }
 
 export interface JobEvent {
