@@ -70,8 +70,11 @@ def put_image(context: Context, who: Caller, object_id: str, upload: Upload, kin
     folder = upload.path.parent / "object"
     image = _keep(upload, kind, folder, context.settings)
     same = next((k for k in known if (k.kind, k.name) == (image.kind, image.name)), None)
-    if same is None and sum(k.kind == kind for k in known) >= (1 if kind == "video" else context.settings.max_photos):
-        raise TooLarge(f"the object has {context.settings.max_photos} {kind} already", try_next="about 100 photos are plenty")
+    count = sum(k.kind == kind for k in known)
+    if same is None and kind == "video" and count:
+        raise TooLarge("the object has a video already", try_next="send photos beside it, or call this one as that one is called to replace it")
+    if same is None and count >= context.settings.max_photos:
+        raise TooLarge(f"the object has {count} {kind} already", try_next="about 100 photos are plenty")
     who.require_room(0, image.bytes - (same.bytes if same else 0))
     files = context.storage.admit_file(object_id, f"{IMAGES}/{image.kept}", folder / IMAGES / image.kept)
     return image, who.objects.put_image(object_id, image, files, seen_job)

@@ -153,6 +153,13 @@ def delete_object(object_id: str, context: Ctx, who: Who) -> None:
     context.storage.delete(object_id)
 
 
+@router.get("/objects/{object_id}/forecast")
+def get_forecast(object_id: str, context: Ctx, who: Who) -> dict[str, Forecast | None]:
+    """What an onboarding of the photos that have come is expected to take under each profile; null where nothing is known of one."""
+    found = captures.forecasts(context, who, object_id)
+    return {profile: None if seconds is None else Forecast.model_validate(seconds) for profile, seconds in found.items()}
+
+
 @router.post("/objects/{object_id}/train", status_code=202, response_model=Accepted)
 def train_object(object_id: str, context: Ctx, who: Who, wish: Train | None = None, key: IdempotencyKey = None) -> Response:
     """Onboards a draft, or an object again: stages whose input has not changed are kept, those from `from_stage` on are not."""
@@ -161,13 +168,6 @@ def train_object(object_id: str, context: Ctx, who: Who, wish: Train | None = No
         if first.earlier:
             return first.replay()
         return _job_answer(first, lambda keep: captures.train(context, who, object_id, wish.from_stage, wish.profile, keep))
-
-
-@router.get("/objects/{object_id}/forecast")
-def get_forecast(object_id: str, context: Ctx, who: Who) -> dict[str, Forecast | None]:
-    """What an onboarding of the photos that have come is expected to take under each profile; null where nothing is known of one."""
-    found = captures.forecasts(context, who, object_id)
-    return {profile: None if seconds is None else Forecast.model_validate(seconds) for profile, seconds in found.items()}
 
 
 @router.put("/objects/{object_id}/images/{name}", status_code=201, openapi_extra=BYTES)
