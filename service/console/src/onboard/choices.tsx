@@ -29,9 +29,11 @@ export function Choice({ value, title, aside, children }: { value: string; title
       <input type="radio" name={name} value={value} checked={chosen === value} aria-describedby={words} onChange={() => choose(value)} />
       <span>
         <strong>{title}</strong>
-        <small id={words}>{children}</small>
+        <small id={words}>
+          {children}
+          {aside && <span class="aside">{aside}</span>}
+        </small>
       </span>
-      {aside && <span class="aside">{aside}</span>}
     </label>
   );
 }

@@ -19,13 +19,13 @@ interface Props {
 export function PlaceSection({ session, photos, videos, marked, at }: Props) {
   const form = session.forms.place;
   const edit = (change: Partial<PlaceForm>) => session.edit("place", { ...form, ...change });
-  const hint = videos.length && !photos.length ? "Of a video the frames are picked later, so nothing can be marked: film the object in the middle." : "One photo is enough.";
+  const hint = videos.length && !photos.length ? "Of a video the frames are picked later, so nothing can be marked: film the object in the middle." : "Mark it on any one photo, or leave it at the first.";
   return (
     <Section id="place" title="Where the object is" hint={hint} problem={session.problems.place} at={at}>
       <Choices name="place" label="Where the object is" value={form.way} onChoose={(way) => edit({ way })}>
         <Choice value="seen" title="What the cameras look at">It is in the middle of most photos.</Choice>
         <Choice value="box" title="I draw a box around it">The safest where other things stand near.</Choice>
-        <Choice value="point" title="I click on it" />
+        <Choice value="point" title="I click on it">Well inside it, on what it is made of most.</Choice>
       </Choices>
       {form.way === "box" && (
         <PhotoMarker

@@ -17,10 +17,10 @@ export function ScaleSection({ session, photos }: { session: Session; photos: Ph
     <Section id="scale" title="How large it is" hint="One of these gives poses in metres." problem={session.problems.scale}>
       <Choices name="scale" label="How large it is" value={form.source} onChoose={(source) => edit({ source })}>
         <Choice value="unknown" title="I don't know">Poses will be in units of the mesh.</Choice>
-        <Choice value="tags" title="Printed tags of one size">Loose AprilTags that lie beside the object.</Choice>
+        <Choice value="tags" title="Printed tags">Loose AprilTags of one size, beside the object.</Choice>
         <Choice value="board" title="A printed board">Several tags on one sheet, whose layout is known.</Choice>
-        <Choice value="points" title="A length between two points">Measured on the object, clicked on one photo.</Choice>
-        <Choice value="height" title="Its height above what it stands on" />
+        <Choice value="points" title="A length on it">Between two points, clicked on one photo.</Choice>
+        <Choice value="height" title="Its height">From what it stands on to its highest point.</Choice>
         <Choice value="depth" title="Depth frames">From a depth camera, registered to the photos.</Choice>
       </Choices>
       <div class="fields">

@@ -64,7 +64,7 @@ function missing(session: Session, photos: Photo[], videos: Photo[]): string[] {
 /** It can start without. */
 function advice(session: Session, photos: Photo[], videos: Photo[]): string[] {
   const lines: string[] = [];
-  if (photos.length && photos.length < ENOUGH && !videos.length)
+  if (photos.length && photos.length < ENOUGH && !videos.length && !session.queue.underway())
     lines.push(`You have ${counted(photos.length, "photo")}. ${ENOUGH} do where the object has much texture, 60 to 100 are better.`);
   if (session.forms.scale.source === "unknown") lines.push("Nothing tells how large it is: poses will be in units of the mesh, not in metres.");
   const failed = session.queue.items.filter((item) => item.state === "failed").length;

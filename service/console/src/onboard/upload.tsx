@@ -1,7 +1,7 @@
 // How the upload goes on the whole, and what did not work of it.
 
 import type { Problem } from "../api";
-import { isOver, type Item, type UploadQueue } from "./queue";
+import type { Item, UploadQueue } from "./queue";
 import { Refusal } from "./section";
 import { counted, megabytes } from "./words";
 
@@ -13,7 +13,7 @@ export function Upload({ queue }: { queue: UploadQueue }) {
   const waitedFor = items.find((item) => item.state === "pausing")?.problem;
   return (
     <div class="upload" data-testid="upload" data-underway={queue.underway()}>
-      <progress max={bytes || 1} value={sent} aria-label="Upload" />
+      {queue.underway() > 0 && <progress max={bytes || 1} value={sent} aria-label="Upload" />}
       <p role="status" class="faint">
         {arrived + there} of {counted(items.length, "file")}{there > 0 && ` (${there} had arrived before)`} · {megabytes(sent)} of {megabytes(bytes)}
       </p>
@@ -46,8 +46,6 @@ function Failures({ queue, items }: { queue: UploadQueue; items: Item[] }) {
     </>
   );
 }
-
-export const percentSent = (item: Item) => (isOver(item) ? 100 : Math.round((100 * item.sent) / (item.file.size || 1)));
 
 const countOf = (items: Item[], state: Item["state"]) => items.filter((item) => item.state === state).length;
 
