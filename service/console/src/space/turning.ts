@@ -16,6 +16,14 @@ export function turn({ camera, controls }: Stage, right: number, up: number) {
   controls.update();
 }
 
+/** To where it looks from that side, slightly from above. */
+export function face({ camera, controls }: Stage, side: Vector3) {
+  const distance = camera.position.distanceTo(controls.target);
+  const from = side.clone().addScaledVector(camera.up, 0.25).normalize();
+  camera.position.copy(controls.target).addScaledVector(from, distance);
+  controls.update();
+}
+
 /** Above 1: nearer. */
 export function zoom({ camera, controls }: Stage, factor: number) {
   camera.position.sub(controls.target).divideScalar(factor).add(controls.target);
