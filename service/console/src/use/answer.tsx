@@ -90,20 +90,21 @@ function PosePictures({ question, answer, pose, camera, geometry, display }: Giv
       </figure>
       <figure>
         <Layers part={part} imageWidth={camera.width} paint={alone} label="The mesh alone, rendered in this pose" testid="render" />
-        <figcaption>The mesh in this pose{!geometry && ": it could not be loaded"}</figcaption>
+        <figcaption>The mesh in this pose{!geometry ? ": it could not be loaded" : overlay === null && ": this browser shows no 3-D"}</figcaption>
       </figure>
     </div>
   );
 }
 
 /** The same function as long as it draws the same. */
-function usePainter(overlay: Overlay | null, camera: Pinhole, pose: Pose, look: Look) {
+function usePainter(overlay: Overlay | null | undefined, camera: Pinhole, pose: Pose, look: Look) {
   const { lens, ...numbers } = camera;
   return useCallback((canvas: HTMLCanvasElement) => overlay?.draw(canvas, camera, pose, look), [overlay, pose, look, lens, ...Object.values(numbers)]);
 }
 
-function useOverlay(geometry: BufferGeometry | null): Overlay | null {
-  const [overlay, setOverlay] = useState<Overlay | null>(null);
+/** Null where the browser has no WebGL, undefined until there is one. */
+function useOverlay(geometry: BufferGeometry | null): Overlay | null | undefined {
+  const [overlay, setOverlay] = useState<Overlay | null>();
   useEffect(() => {
     if (!geometry) return;
     let opened: Overlay | null = null;

@@ -43,13 +43,15 @@ export function Turntable({ geometry, lengths, name }: { geometry: BufferGeometr
           onStage={setStage}
         />
       </div>
-      <div class="tools" role="group" aria-label="The model">
-        {TOOLS.map(([tool, label]) => (
-          <button key={tool} type="button" class="tool" aria-pressed={showing[tool]} onClick={() => setShowing((before) => ({ ...before, [tool]: !before[tool] }))}>
-            {label}
-          </button>
-        ))}
-      </div>
+      {stage && (
+        <div class="tools" role="group" aria-label="The model">
+          {TOOLS.map(([tool, label]) => (
+            <button key={tool} type="button" class="tool" aria-pressed={showing[tool]} onClick={() => setShowing((before) => ({ ...before, [tool]: !before[tool] }))}>
+              {label}
+            </button>
+          ))}
+        </div>
+      )}
     </div>
   );
 }
