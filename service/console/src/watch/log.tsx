@@ -28,13 +28,21 @@ export function LogPart({ job }: PartProps) {
         </label>
       </div>
       {error !== undefined && <p class="tone-warn">{(error as Error).message}</p>}
-      <Tail key={stage} lines={lines} name={stageTitle(stage)} onFollowing={(following) => setHeld(following ? undefined : stage)} />
+      <Tail key={stage} lines={lines} empty={isOver(job) ? "This stage wrote nothing." : "Nothing has been written yet."} name={stageTitle(stage)} onFollowing={(following) => setHeld(following ? undefined : stage)} />
     </>
   );
 }
 
+interface TailProps {
+  lines: string[];
+  /** What to say where there are none. */
+  empty: string;
+  name: string;
+  onFollowing: (following: boolean) => void;
+}
+
 /** Stays at the end while the reader is there. */
-function Tail({ lines, name, onFollowing }: { lines: string[]; name: string; onFollowing: (following: boolean) => void }) {
+function Tail({ lines, empty, name, onFollowing }: TailProps) {
   const box = useRef<HTMLPreElement>(null);
   const [following, setFollowing] = useState(true);
   useLayoutEffect(() => {
@@ -51,7 +59,7 @@ function Tail({ lines, name, onFollowing }: { lines: string[]; name: string; onF
   return (
     <div class="tail">
       <pre ref={box} tabIndex={0} role="region" aria-label={`Log of the stage ${name}`} onScroll={onScroll} data-testid="log">
-        {lines.length ? lines.join("\n") : "Nothing has been written yet."}
+        {lines.length ? lines.join("\n") : empty}
       </pre>
       {!following && <button type="button" class="tool" onClick={() => follow(true)}>To the end</button>}
       <small>{`${lines.length.toLocaleString("en")} lines${lines.length === MOST_LINES ? ", the last ones" : ""}`}</small>
