@@ -56,7 +56,10 @@ export function SpaceCanvas({ label, testId, instead, onStage, onPick }: Props) 
     if (!onPick || !opened.current || Math.hypot(event.clientX - x, event.clientY - y) > STILL_PX) return;
     const { left, top, width, height } = canvas.current!.getBoundingClientRect();
     const ray = new Raycaster();
-    ray.setFromCamera(new Vector2((2 * (event.clientX - left)) / width - 1, 1 - (2 * (event.clientY - top)) / height), opened.current.camera);
+    ray.setFromCamera(
+      new Vector2((2 * (event.clientX - left)) / width - 1, 1 - (2 * (event.clientY - top)) / height),
+      opened.current.camera,
+    );
     onPick(ray);
   };
   if (failed) return <p class="no-3d">{`This browser shows no 3-D (WebGL). ${instead}`}</p>;

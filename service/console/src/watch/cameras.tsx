@@ -20,7 +20,8 @@ export function CamerasPart({ object, job, files }: PartProps) {
   const cloud = useDocument<Cloud>(object.id, "sfm/cloud.json", files.get("sfm/cloud.json"));
   const { value: photos = [] } = useAsked(() => api.photos(object.id), [object.id, job.stages.map(({ status }) => status).join()]);
   if (cloud === undefined) return <Loading what="Reading the cameras …" />;
-  if (cloud === null) return <NoCloud when={whenAfter(job, "sfm")} over={job.stages.some(({ name, status }) => name === "sfm" && status === "succeeded")} />;
+  if (cloud === null)
+    return <NoCloud when={whenAfter(job, "sfm")} over={job.stages.some(({ name, status }) => name === "sfm" && status === "succeeded")} />;
   return <Space objectId={object.id} cloud={cloud} photos={photos} />;
 }
 
@@ -62,16 +63,29 @@ function Space({ objectId, cloud, photos }: { objectId: string; cloud: Cloud; ph
         onPick={(ray) => setChosen(model.pick(ray))}
       />
       <div class="side">
-        <p>{`${cloud.cameras.length} of ${Math.max(photos.length, cloud.cameras.length)} photos have a place. Click a camera, or choose a photo:`}</p>
-        <select aria-label="Photo" value={chosen ?? ""} onChange={(event) => setChosen(event.currentTarget.value || undefined)} data-testid="camera-choice">
+        <p>{`${registered.length} of ${Math.max(photos.length, registered.length)} photos have a place. Click a camera, or choose a photo:`}</p>
+        <select
+          aria-label="Photo"
+          value={chosen ?? ""}
+          onChange={(event) => setChosen(event.currentTarget.value || undefined)}
+          data-testid="camera-choice"
+        >
           <option value="">Choose a photo</option>
-          {registered.map((name) => <option key={name}>{name}</option>)}
+          {registered.map((name) => (
+            <option key={name}>{name}</option>
+          ))}
         </select>
         {chosen && <PhotoFacts objectId={objectId} name={chosen} photo={verdicts.get(chosen)} />}
         {stage && (
           <div class="tools">
-            {chosen && <button type="button" class="tool" onClick={() => lookFrom(chosen)} data-testid="look-from">Look from here</button>}
-            <button type="button" class="tool" onClick={() => showAll(stage, model.core)} data-testid="show-all">Show all</button>
+            {chosen && (
+              <button type="button" class="tool" onClick={() => lookFrom(chosen)} data-testid="look-from">
+                Look from here
+              </button>
+            )}
+            <button type="button" class="tool" onClick={() => showAll(stage, model.core)} data-testid="show-all">
+              Show all
+            </button>
           </div>
         )}
         <Legend />
@@ -83,9 +97,18 @@ function Space({ objectId, cloud, photos }: { objectId: string; cloud: Cloud; ph
 function Legend() {
   return (
     <ul class="legend">
-      <li><span class="dot tone-good" />used</li>
-      <li><span class="dot tone-warn" />not used</li>
-      <li><span class="dot tone-faint" />not judged yet</li>
+      <li>
+        <span class="dot tone-good" />
+        used
+      </li>
+      <li>
+        <span class="dot tone-warn" />
+        not used
+      </li>
+      <li>
+        <span class="dot tone-faint" />
+        not judged yet
+      </li>
     </ul>
   );
 }

@@ -32,9 +32,7 @@ export function useJob(id: string): Followed {
   useEffect(() => {
     if (!going || !visible) return;
     const stop = new AbortController();
-    const read = atMostEvery(LEAST_MS, stop.signal, () =>
-      api.job(id).then(show, (error) => setState((before) => ({ ...before, error }))),
-    );
+    const read = atMostEvery(LEAST_MS, stop.signal, () => api.job(id).then(show, (error) => setState((before) => ({ ...before, error }))));
     read();
     const timer = setInterval(read, queued ? QUEUED_MS : IN_ANY_CASE_MS);
     const follow = async () => {

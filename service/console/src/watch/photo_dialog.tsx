@@ -30,21 +30,38 @@ export function PhotoDialog({ object, photos, files, opened, masks, onOpen, onMa
   };
   const withMask = masks && overlay !== undefined;
   return (
-    <dialog ref={dialog} class="large-photo" aria-label={`Photo ${opened}`} onClose={() => onOpen(undefined)} onKeyDown={onKey} data-testid="photo-dialog">
+    <dialog
+      ref={dialog}
+      class="large-photo"
+      aria-label={`Photo ${opened}`}
+      onClose={() => onOpen(undefined)}
+      onKeyDown={onKey}
+      data-testid="photo-dialog"
+    >
       <Picture
         path={withMask ? artifactPath(object, overlayName(opened)) : thumbnailPath(object, opened, 1280)}
-        version={withMask ? overlay : photo.sha256 ?? ""}
+        version={withMask ? overlay : (photo.sha256 ?? "")}
         alt={withMask ? `${opened} with the outline of its mask` : opened}
       />
-      <p><strong>{opened}</strong> <span class="faint">{`${place + 1} of ${photos.length}`}</span></p>
+      <p>
+        <strong>{opened}</strong> <span class="faint">{`${place + 1} of ${photos.length}`}</span>
+      </p>
       <Verdict photo={photo} whole />
       <div class="tools">
-        <button type="button" class="tool" onClick={() => go(-1)}>Previous</button>
-        <button type="button" class="tool" onClick={() => go(1)}>Next</button>
+        <button type="button" class="tool" onClick={() => go(-1)}>
+          Previous
+        </button>
+        <button type="button" class="tool" onClick={() => go(1)}>
+          Next
+        </button>
         {overlay !== undefined && (
-          <button type="button" class="tool" aria-pressed={masks} onClick={() => onMasks(!masks)} data-testid="dialog-mask">Mask</button>
+          <button type="button" class="tool" aria-pressed={masks} onClick={() => onMasks(!masks)} data-testid="dialog-mask">
+            Mask
+          </button>
         )}
-        <button type="button" class="tool" onClick={() => dialog.current!.close()}>Close</button>
+        <button type="button" class="tool" onClick={() => dialog.current!.close()}>
+          Close
+        </button>
       </div>
     </dialog>
   );

@@ -48,22 +48,37 @@ function AgainForm({ object, job, info, onBegun }: Props & { info: Info }) {
         From stage
         <select value={stage} onChange={(event) => change({ stage: event.currentTarget.value })} data-testid="again-stage">
           <option value="">the first that the changes concern</option>
-          {job.stages.map(({ name }) => <option key={name} value={name}>{`${stageTitle(name)} (${name})`}</option>)}
+          {job.stages.map(({ name }) => (
+            <option key={name} value={name}>{`${stageTitle(name)} (${name})`}</option>
+          ))}
         </select>
       </label>
       <label>
         Profile
         <select value={profile} onChange={(event) => change({ profile: event.currentTarget.value })} data-testid="again-profile">
-          {info.profiles.map((name) => <option key={name}>{name}</option>)}
+          {info.profiles.map((name) => (
+            <option key={name}>{name}</option>
+          ))}
         </select>
       </label>
       <label>
         Options, as JSON
-        <textarea rows={6} spellcheck={false} value={text} onInput={(event) => change({ text: event.currentTarget.value })} aria-describedby="again-fields" data-testid="again-options" />
+        <textarea
+          rows={6}
+          spellcheck={false}
+          value={text}
+          onInput={(event) => change({ text: event.currentTarget.value })}
+          aria-describedby="again-fields"
+          data-testid="again-options"
+        />
       </label>
-      <small id="again-fields">{`Fields: ${fields(info).join(", ")}. One that is taken out is taken back.`} <a href={`#/new/${object.id}`}>The same as a form</a></small>
+      <small id="again-fields">
+        {`Fields: ${fields(info).join(", ")}. One that is taken out is taken back.`} <a href={`#/new/${object.id}`}>The same as a form</a>
+      </small>
       {state.refused !== undefined && <Refused error={state.refused} />}
-      <button disabled={state.asking} data-testid="again-begin">Run again</button>
+      <button disabled={state.asking} data-testid="again-begin">
+        Run again
+      </button>
     </form>
   );
 }
@@ -92,7 +107,11 @@ function useTyped(job: Job, object: ObjectRow, profiles: string[]): [Typed, (cha
 
 /** Beside the form, so that what was typed stays in sight. */
 function Refused({ error }: { error: unknown }) {
-  return <p class="tone-bad" role="alert">{error instanceof Problem ? `${error.what}: ${error.tryNext}` : (error as Error).message}</p>;
+  return (
+    <p class="tone-bad" role="alert">
+      {error instanceof Problem ? `${error.what}: ${error.tryNext}` : (error as Error).message}
+    </p>
+  );
 }
 
 /** The name and the profile have places of their own. */
