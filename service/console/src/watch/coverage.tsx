@@ -10,9 +10,9 @@ import { showAll, useContent } from "../space/content";
 import { type Coverage, makeDome } from "../space/dome";
 import type { Stage } from "../space/stage";
 import { face } from "../space/turning";
+import { ChosenPhoto, Legend } from "./chosen_photo";
 import { useDocument } from "./documents";
 import type { PartProps } from "./parts";
-import { PhotoFacts } from "./photo_facts";
 import { whenAfter } from "./words";
 
 export function CoveragePart({ object, job, files }: PartProps) {
@@ -39,9 +39,10 @@ function Dome({ object, coverage, photos }: { object: ObjectRow; coverage: Cover
     model.choose(chosen);
     stage?.draw();
   }, [stage, model, chosen]);
-  const chooseFromList = (photo: string) => {
-    setChosen(photo || undefined);
-    const side = model.side(photo);
+  const names = coverage.directions.map(({ photo }) => photo);
+  const chooseFromList = (photo: string | undefined) => {
+    setChosen(photo);
+    const side = photo && model.side(photo);
     if (stage && side) face(stage, side); // its dot may be on the far side
   };
   return (
@@ -60,34 +61,8 @@ function Dome({ object, coverage, photos }: { object: ObjectRow; coverage: Cover
             <li key={line}>{line}</li>
           ))}
         </ul>
-        <select
-          aria-label="Photo"
-          value={chosen ?? ""}
-          onChange={(event) => chooseFromList(event.currentTarget.value)}
-          data-testid="direction-choice"
-        >
-          <option value="">Choose a photo or a dot</option>
-          {coverage.directions.map(({ photo }) => (
-            <option key={photo} value={photo}>
-              {photo}
-            </option>
-          ))}
-        </select>
-        {chosen && <PhotoFacts objectId={object.id} name={chosen} photo={photos.find(({ photo }) => photo === chosen)} />}
-        <ul class="legend">
-          <li>
-            <span class="swatch near" />
-            well seen
-          </li>
-          <li>
-            <span class="swatch far" />
-            hardly seen
-          </li>
-          <li>
-            <span class="swatch gap" />
-            missing side
-          </li>
-        </ul>
+        <ChosenPhoto objectId={object.id} names={names} photos={photos} chosen={chosen} onChoose={chooseFromList} testId="direction-choice" />
+        <Legend of={{ "swatch near": "well seen", "swatch far": "hardly seen", "swatch gap": "missing side" }} />
       </div>
     </div>
   );

@@ -44,6 +44,45 @@ function AgainForm({ object, job, info, onBegun }: Props & { info: Info }) {
   };
   return (
     <form onSubmit={begin}>
+      <Fields typed={typed} change={change} job={job} info={info} />
+      <small id="again-fields">
+        {`Fields: ${fields(info).join(", ")}. One that is taken out is taken back.`} <a href={`#/new/${object.id}`}>The same as a form</a>
+      </small>
+      {state.refused !== undefined && <Refused error={state.refused} />}
+      <button disabled={state.asking} data-testid="again-begin">
+        Run again
+      </button>
+    </form>
+  );
+}
+
+type Change = (change: Partial<Typed>) => void;
+
+interface Typed {
+  stage: string;
+  profile: string;
+  text: string;
+}
+
+/** Kept in this tab until the run begins: a reload loses nothing. */
+function useTyped(job: Job, object: ObjectRow, profiles: string[]): [Typed, Change, () => void] {
+  const key = `snap6d.again.${job.id}`;
+  const [typed, setTyped] = useState<Typed>(() => {
+    const kept = sessionStorage.getItem(key);
+    const profile = profiles.includes(job.profile) ? job.profile : profiles[0]!; // one of an earlier version
+    return kept ? JSON.parse(kept) : { stage: "", profile, text: JSON.stringify(inForm(object.options), null, 2) };
+  });
+  const change = (changed: Partial<Typed>) => {
+    const now = { ...typed, ...changed };
+    sessionStorage.setItem(key, JSON.stringify(now));
+    setTyped(now);
+  };
+  return [typed, change, () => sessionStorage.removeItem(key)];
+}
+
+function Fields({ typed: { stage, profile, text }, change, job, info }: { typed: Typed; change: Change; job: Job; info: Info }) {
+  return (
+    <>
       <label>
         From stage
         <select value={stage} onChange={(event) => change({ stage: event.currentTarget.value })} data-testid="again-stage">
@@ -72,37 +111,8 @@ function AgainForm({ object, job, info, onBegun }: Props & { info: Info }) {
           data-testid="again-options"
         />
       </label>
-      <small id="again-fields">
-        {`Fields: ${fields(info).join(", ")}. One that is taken out is taken back.`} <a href={`#/new/${object.id}`}>The same as a form</a>
-      </small>
-      {state.refused !== undefined && <Refused error={state.refused} />}
-      <button disabled={state.asking} data-testid="again-begin">
-        Run again
-      </button>
-    </form>
+    </>
   );
-}
-
-interface Typed {
-  stage: string;
-  profile: string;
-  text: string;
-}
-
-/** Kept in this tab until the run begins: a reload loses nothing. */
-function useTyped(job: Job, object: ObjectRow, profiles: string[]): [Typed, (change: Partial<Typed>) => void, () => void] {
-  const key = `snap6d.again.${job.id}`;
-  const [typed, setTyped] = useState<Typed>(() => {
-    const kept = sessionStorage.getItem(key);
-    const profile = profiles.includes(job.profile) ? job.profile : profiles[0]!; // one of an earlier version
-    return kept ? JSON.parse(kept) : { stage: "", profile, text: JSON.stringify(inForm(object.options), null, 2) };
-  });
-  const change = (changed: Partial<Typed>) => {
-    const now = { ...typed, ...changed };
-    sessionStorage.setItem(key, JSON.stringify(now));
-    setTyped(now);
-  };
-  return [typed, change, () => sessionStorage.removeItem(key)];
 }
 
 /** Beside the form, so that what was typed stays in sight. */
