@@ -61,7 +61,14 @@ function Dome({ object, coverage, photos }: { object: ObjectRow; coverage: Cover
             <li key={line}>{line}</li>
           ))}
         </ul>
-        <ChosenPhoto objectId={object.id} names={names} photos={photos} chosen={chosen} onChoose={chooseFromList} testId="direction-choice" />
+        <ChosenPhoto
+          objectId={object.id}
+          names={names}
+          photos={photos}
+          chosen={chosen}
+          onChoose={chooseFromList}
+          testId="direction-choice"
+        />
         <Legend of={{ "swatch near": "well seen", "swatch far": "hardly seen", "swatch gap": "missing side" }} />
       </div>
     </div>
