@@ -1,7 +1,7 @@
 // How an onboarding goes: its stages on the one side, what they have made so far on the other.
 
 import { EmptyState, Failure, Loading } from "../parts/states";
-import type { ObjectRow } from "../schema";
+import type { Job, ObjectRow } from "../schema";
 import { isOver, useFiles, useJob } from "../watch/following";
 import { Parts } from "../watch/parts";
 import { RunCard } from "../watch/run";
@@ -13,13 +13,20 @@ import { Warnings } from "../watch/warnings";
 export function WatchTab({ object, part, onChange }: { object: ObjectRow; part?: string; onChange: () => void }) {
   if (object.job_id) return <Watched key={object.job_id} object={object} jobId={object.job_id} part={part} onChange={onChange} />;
   const action = { label: "Photos and options", href: `#/new/${object.id}` };
-  return <EmptyState title="Nothing has run yet" advice={`${object.photos || "No"} photos are here. Start the onboarding where they are.`} action={action} />;
+  return (
+    <EmptyState
+      title="Nothing has run yet"
+      advice={`${object.photos || "No"} photos are here. Start the onboarding where they are.`}
+      action={action}
+    />
+  );
 }
 
 function Watched({ object, jobId, part, onChange }: { object: ObjectRow; jobId: string; part?: string; onChange: () => void }) {
   const { job, at, error, show } = useJob(jobId);
-  if (!job) return error ? <Failure error={error} action={{ label: "Try again", onClick: onChange }} /> : <Loading what="Reading the job …" />;
-  const changed = (now: typeof job) => (show(now), onChange());
+  if (!job)
+    return error ? <Failure error={error} action={{ label: "Try again", onClick: onChange }} /> : <Loading what="Reading the job …" />;
+  const changed = (now: Job) => (show(now), onChange());
   return (
     <div class="watch" data-testid="watch">
       <div class="run-side">
@@ -33,7 +40,7 @@ function Watched({ object, jobId, part, onChange }: { object: ObjectRow; jobId: 
   );
 }
 
-function Seen({ object, job, part }: { object: ObjectRow; job: NonNullable<ReturnType<typeof useJob>["job"]>; part?: string }) {
+function Seen({ object, job, part }: { object: ObjectRow; job: Job; part?: string }) {
   const files = useFiles(object.id, job);
   return files ? <Parts object={object} job={job} files={files} part={part} /> : <Loading what="Looking at what there is …" />;
 }

@@ -54,10 +54,7 @@ export function SpaceCanvas({ label, testId, instead, onStage, onPick }: Props) 
   const onUp = (event: PointerEvent) => {
     const [x, y] = pressed.current ?? [Infinity, Infinity];
     if (!onPick || !opened.current || Math.hypot(event.clientX - x, event.clientY - y) > STILL_PX) return;
-    const { left, top, width, height } = canvas.current!.getBoundingClientRect();
-    const ray = new Raycaster();
-    ray.setFromCamera(new Vector2((2 * (event.clientX - left)) / width - 1, 1 - (2 * (event.clientY - top)) / height), opened.current.camera);
-    onPick(ray);
+    onPick(rayAt(event, canvas.current!, opened.current));
   };
   if (failed) return <p class="no-3d">{`This browser shows no 3-D (WebGL). ${instead}`}</p>;
   return (
@@ -74,4 +71,11 @@ export function SpaceCanvas({ label, testId, instead, onStage, onPick }: Props) 
       onPointerUp={onUp}
     />
   );
+}
+
+function rayAt({ clientX, clientY }: PointerEvent, canvas: HTMLCanvasElement, { camera }: Stage): Raycaster {
+  const { left, top, width, height } = canvas.getBoundingClientRect();
+  const ray = new Raycaster();
+  ray.setFromCamera(new Vector2((2 * (clientX - left)) / width - 1, 1 - (2 * (clientY - top)) / height), camera);
+  return ray;
 }

@@ -1,8 +1,24 @@
 // The sparse cloud with the cameras that saw it, each a small frustum.
 
 import {
-  BufferAttribute, BufferGeometry, Color, DoubleSide, Group, InstancedMesh, LineBasicMaterial, LineSegments, MathUtils, Matrix4, MeshBasicMaterial, Object3D, Points,
-  PointsMaterial, Quaternion, type Raycaster, SRGBColorSpace, Vector3,
+  BufferAttribute,
+  BufferGeometry,
+  Color,
+  DoubleSide,
+  Group,
+  InstancedMesh,
+  LineBasicMaterial,
+  LineSegments,
+  MathUtils,
+  Matrix4,
+  MeshBasicMaterial,
+  Object3D,
+  Points,
+  PointsMaterial,
+  Quaternion,
+  type Raycaster,
+  SRGBColorSpace,
+  Vector3,
 } from "three";
 
 /** sfm/cloud.json. Its frame is that of structure from motion; `up` in it, where that is known. */
@@ -26,7 +42,12 @@ export interface CloudModel {
 }
 
 const UP = new Vector3(0, 1, 0);
-const CORNERS = [[-1, -1], [1, -1], [1, 1], [-1, 1]] as const;
+const CORNERS = [
+  [-1, -1],
+  [1, -1],
+  [1, 1],
+  [-1, 1],
+] as const;
 const EDGES = [0, 1, 0, 2, 0, 3, 0, 4, 1, 2, 2, 3, 3, 4, 4, 1];
 
 export function makeCloud(cloud: Cloud): CloudModel {
@@ -40,7 +61,12 @@ export function makeCloud(cloud: Cloud): CloudModel {
   const outlines = lines(bodies, cloud.cameras.length);
   shown.add(makePoints(cloud.points), bodies, outlines);
   shown.updateMatrixWorld(true);
-  return { shown, core: coreOf(poses, middle, reach, shown.quaternion), ...handles(cloud, bodies, outlines), view: viewer(cloud, poses, shown, middle, depth) };
+  return {
+    shown,
+    core: coreOf(poses, middle, reach, shown.quaternion),
+    ...handles(cloud, bodies, outlines),
+    view: viewer(cloud, poses, shown, middle, depth),
+  };
 }
 
 function handles(cloud: Cloud, bodies: InstancedMesh, outlines: LineSegments) {
@@ -64,7 +90,10 @@ function viewer(cloud: Cloud, poses: Matrix4[], shown: Group, middle: Vector3, d
     if (!pose) return undefined;
     const ahead = new Vector3().setFromMatrixColumn(pose, 2);
     const from = new Vector3().setFromMatrixPosition(pose).addScaledVector(ahead, 1.05 * depth);
-    const to = ahead.clone().multiplyScalar(Math.max(middle.clone().sub(from).dot(ahead), 1e-3)).add(from);
+    const to = ahead
+      .clone()
+      .multiplyScalar(Math.max(middle.clone().sub(from).dot(ahead), 1e-3))
+      .add(from);
     return { from: from.applyMatrix4(shown.matrixWorld), to: to.applyMatrix4(shown.matrixWorld) };
   };
 }
@@ -86,7 +115,9 @@ function makePoints(points: Cloud["points"]): Points {
     places.set([x, y, z], 3 * i);
     color.setRGB(r / 255, g / 255, b / 255, SRGBColorSpace).toArray(colors, 3 * i);
   });
-  const geometry = new BufferGeometry().setAttribute("position", new BufferAttribute(places, 3)).setAttribute("color", new BufferAttribute(colors, 3));
+  const geometry = new BufferGeometry()
+    .setAttribute("position", new BufferAttribute(places, 3))
+    .setAttribute("color", new BufferAttribute(colors, 3));
   return new Points(geometry, new PointsMaterial({ size: 2.5, sizeAttenuation: false, vertexColors: true }));
 }
 
@@ -111,7 +142,12 @@ function lines(bodies: InstancedMesh, count: number): LineSegments {
   const [places, pose, corner] = [new Float32Array(3 * EDGES.length * count), new Matrix4(), new Vector3()];
   for (let i = 0; i < count; i++) {
     bodies.getMatrixAt(i, pose);
-    EDGES.forEach((end, k) => corner.fromBufferAttribute(corners, end).applyMatrix4(pose).toArray(places, 3 * (EDGES.length * i + k)));
+    EDGES.forEach((end, k) =>
+      corner
+        .fromBufferAttribute(corners, end)
+        .applyMatrix4(pose)
+        .toArray(places, 3 * (EDGES.length * i + k)),
+    );
   }
   const geometry = new BufferGeometry().setAttribute("position", new BufferAttribute(places, 3));
   geometry.setAttribute("color", new BufferAttribute(new Float32Array(places.length), 3));

@@ -1,8 +1,24 @@
-// The dome of directions around an object: a photo is a dot, green is near one, red is a missing side. As reconstruction/coverage draws it, in 3-D.
+// The dome of directions around an object, as reconstruction/coverage draws it: a photo is a dot, green is near one, red is a missing side.
 
 import {
-  BufferAttribute, BufferGeometry, CanvasTexture, Color, FrontSide, Group, LineBasicMaterial, LineLoop, MathUtils, Mesh, MeshBasicMaterial, type Object3D, type Raycaster, SphereGeometry,
-  Sprite, SpriteMaterial, SRGBColorSpace, Vector3,
+  BufferAttribute,
+  BufferGeometry,
+  CanvasTexture,
+  Color,
+  FrontSide,
+  Group,
+  LineBasicMaterial,
+  LineLoop,
+  MathUtils,
+  Mesh,
+  MeshBasicMaterial,
+  type Object3D,
+  type Raycaster,
+  SphereGeometry,
+  Sprite,
+  SpriteMaterial,
+  SRGBColorSpace,
+  Vector3,
 } from "three";
 
 export interface Direction {
@@ -26,7 +42,15 @@ export interface Coverage {
   directions: Direction[];
 }
 
-const COLORS = { near: "#4f9d6b", far: "#5d5a50", gap: "#c4533a", used: "#d9f5e3", leftOut: "#f2a65a", reference: "#7fb0ff", chosen: "#ffe14d" };
+const COLORS = {
+  near: "#4f9d6b",
+  far: "#5d5a50",
+  gap: "#c4533a",
+  used: "#d9f5e3",
+  leftOut: "#f2a65a",
+  reference: "#7fb0ff",
+  chosen: "#ffe14d",
+};
 const WELL_SEEN_DEG = [12, 35] as const; // from the next photo: up to the first all is well, beyond the second nothing is
 const FLOOR_DEG = -15;
 const GAP_UP_TO_DEG = 60;
@@ -68,7 +92,13 @@ function makeShell(coverage: Coverage, floor: number): Mesh {
   const geometry = new SphereGeometry(1, 180, 60, 0, 2 * Math.PI, 0, MathUtils.degToRad(90 - floor));
   const places = geometry.getAttribute("position");
   const used = coverage.directions.filter((one) => one.used).map((one) => towards(one.azimuth_deg, one.elevation_deg));
-  const [colors, near, far, gap, place] = [new Float32Array(3 * places.count), new Color(COLORS.near), new Color(COLORS.far), new Color(COLORS.gap), new Vector3()];
+  const [colors, near, far, gap, place] = [
+    new Float32Array(3 * places.count),
+    new Color(COLORS.near),
+    new Color(COLORS.far),
+    new Color(COLORS.gap),
+    new Vector3(),
+  ];
   for (let i = 0; i < places.count; i++) {
     place.fromBufferAttribute(places, i);
     const nearest = MathUtils.radToDeg(Math.acos(MathUtils.clamp(Math.max(-1, ...used.map((one) => one.dot(place))), -1, 1)));
@@ -101,7 +131,12 @@ function makeRing(elevation_deg: number): LineLoop {
 }
 
 function makeLabels(reference: string, floor: number): Sprite[] {
-  const texts: [number, string][] = [[0, reference], [90, "90° right"], [-90, "90° left"], [180, "far side"]];
+  const texts: [number, string][] = [
+    [0, reference],
+    [90, "90° right"],
+    [-90, "90° left"],
+    [180, "far side"],
+  ];
   return texts.map(([azimuth, text]) => {
     const sprite = makeLabel(text);
     sprite.position.copy(towards(azimuth, floor).multiplyScalar(1.4));

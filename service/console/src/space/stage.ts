@@ -60,6 +60,7 @@ export function openStage(canvas: HTMLCanvasElement): Stage {
     controls.dispose();
     cancelAnimationFrame(pending);
     renderer.dispose();
+    setTimeout(() => canvas.isConnected || renderer.forceContextLoss()); // a browser has 16; on a canvas that stays another stage may open
   };
   return { scene, camera, controls, draw, fit, close };
 }

@@ -5,13 +5,13 @@ import { api } from "../api";
 import { useAsked } from "../parts/asking";
 import { EmptyState, Loading } from "../parts/states";
 import { SpaceCanvas } from "../space/canvas";
-import { type Cloud, makeCloud } from "../space/cloud";
+import { type Cloud, type CloudModel, makeCloud } from "../space/cloud";
 import { showAll, useContent } from "../space/content";
 import type { Stage } from "../space/stage";
 import type { Photo } from "../schema";
+import { ChosenPhoto, Legend } from "./chosen_photo";
 import { useDocument } from "./documents";
 import type { PartProps } from "./parts";
-import { PhotoFacts } from "./photo_facts";
 import { verdictTone, whenAfter } from "./words";
 
 const TONES = { good: 0x55c98a, warn: 0xf2a65a, faint: 0x9aa1a9, chosen: 0xffe14d };
@@ -20,7 +20,8 @@ export function CamerasPart({ object, job, files }: PartProps) {
   const cloud = useDocument<Cloud>(object.id, "sfm/cloud.json", files.get("sfm/cloud.json"));
   const { value: photos = [] } = useAsked(() => api.photos(object.id), [object.id, job.stages.map(({ status }) => status).join()]);
   if (cloud === undefined) return <Loading what="Reading the cameras …" />;
-  if (cloud === null) return <NoCloud when={whenAfter(job, "sfm")} over={job.stages.some(({ name, status }) => name === "sfm" && status === "succeeded")} />;
+  if (cloud === null)
+    return <NoCloud when={whenAfter(job, "sfm")} over={job.stages.some(({ name, status }) => name === "sfm" && status === "succeeded")} />;
   return <Space objectId={object.id} cloud={cloud} photos={photos} />;
 }
 
@@ -36,21 +37,14 @@ function Space({ objectId, cloud, photos }: { objectId: string; cloud: Cloud; ph
   const [stage, setStage] = useState<Stage>();
   const [chosen, setChosen] = useState<string>();
   const model = useMemo(() => makeCloud(cloud), [cloud]);
-  const verdicts = new Map(photos.map((one) => [one.photo, one]));
-  const tone = (name: string) => TONES[verdictTone(verdicts.get(name)?.verdict ?? "pending")];
+  const verdicts = new Map(photos.map(({ photo, verdict }) => [photo, verdict]));
+  const tone = (name: string) => TONES[verdictTone(verdicts.get(name) ?? "pending")];
   useContent(stage, model.shown);
   useEffect(() => stage && showAll(stage, model.core), [stage, model]);
   useEffect(() => {
     model.paint((name) => (name === chosen ? TONES.chosen : tone(name)));
     stage?.draw();
   }, [stage, model, chosen, photos]);
-  const lookFrom = (name: string) => {
-    const view = model.view(name);
-    if (!stage || !view) return;
-    stage.camera.position.copy(view.from);
-    stage.controls.target.copy(view.to);
-    stage.controls.update();
-  };
   const registered = cloud.cameras.map(({ name }) => name).sort();
   return (
     <div class="space-and-side">
@@ -62,30 +56,34 @@ function Space({ objectId, cloud, photos }: { objectId: string; cloud: Cloud; ph
         onPick={(ray) => setChosen(model.pick(ray))}
       />
       <div class="side">
-        <p>{`${cloud.cameras.length} of ${Math.max(photos.length, cloud.cameras.length)} photos have a place. Click a camera, or choose a photo:`}</p>
-        <select aria-label="Photo" value={chosen ?? ""} onChange={(event) => setChosen(event.currentTarget.value || undefined)} data-testid="camera-choice">
-          <option value="">Choose a photo</option>
-          {registered.map((name) => <option key={name}>{name}</option>)}
-        </select>
-        {chosen && <PhotoFacts objectId={objectId} name={chosen} photo={verdicts.get(chosen)} />}
-        {stage && (
-          <div class="tools">
-            {chosen && <button type="button" class="tool" onClick={() => lookFrom(chosen)} data-testid="look-from">Look from here</button>}
-            <button type="button" class="tool" onClick={() => showAll(stage, model.core)} data-testid="show-all">Show all</button>
-          </div>
-        )}
-        <Legend />
+        <p>{`${registered.length} of ${Math.max(photos.length, registered.length)} photos have a place. Click a camera, or choose a photo:`}</p>
+        <ChosenPhoto objectId={objectId} names={registered} photos={photos} chosen={chosen} onChoose={setChosen} testId="camera-choice" />
+        {stage && <Looks stage={stage} model={model} chosen={chosen} />}
+        <Legend of={{ "dot tone-good": "used", "dot tone-warn": "not used", "dot tone-faint": "not judged yet" }} />
       </div>
     </div>
   );
 }
 
-function Legend() {
+/** From the chosen photo's place, or at everything. */
+function Looks({ stage, model, chosen }: { stage: Stage; model: CloudModel; chosen: string | undefined }) {
+  const lookFrom = (name: string) => {
+    const view = model.view(name);
+    if (!view) return;
+    stage.camera.position.copy(view.from);
+    stage.controls.target.copy(view.to);
+    stage.controls.update();
+  };
   return (
-    <ul class="legend">
-      <li><span class="dot tone-good" />used</li>
-      <li><span class="dot tone-warn" />not used</li>
-      <li><span class="dot tone-faint" />not judged yet</li>
-    </ul>
+    <div class="tools">
+      {chosen && (
+        <button type="button" class="tool" onClick={() => lookFrom(chosen)} data-testid="look-from">
+          Look from here
+        </button>
+      )}
+      <button type="button" class="tool" onClick={() => showAll(stage, model.core)} data-testid="show-all">
+        Show all
+      </button>
+    </div>
   );
 }

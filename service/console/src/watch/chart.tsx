@@ -29,15 +29,23 @@ function Plot({ curve: { points, steps }, width }: { curve: Curve; width: number
       {logTicks(low, high).map((loss) => (
         <g key={loss}>
           <line class="grid" x1={LEFT} x2={width - RIGHT} y1={y(loss)} y2={y(loss)} />
-          <text x={LEFT - 8} y={y(loss) + 4} text-anchor="end">{significant(loss)}</text>
+          <text x={LEFT - 8} y={y(loss) + 4} text-anchor="end">
+            {significant(loss)}
+          </text>
         </g>
       ))}
       {stepTicks(end, width < 480 ? 4 : 8).map((step) => (
-        <text key={step} x={x(step)} y={HEIGHT - BOTTOM + 18} text-anchor="middle">{count(step)}</text>
+        <text key={step} x={x(step)} y={HEIGHT - BOTTOM + 18} text-anchor="middle">
+          {count(step)}
+        </text>
       ))}
       <line class="axis" x1={LEFT} x2={width - RIGHT} y1={HEIGHT - BOTTOM} y2={HEIGHT - BOTTOM} />
-      <text class="axis-name" x={(LEFT + width - RIGHT) / 2} y={HEIGHT - 6} text-anchor="middle">training step</text>
-      <text class="axis-name" transform={`translate(12 ${(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)`} text-anchor="middle">loss, log scale</text>
+      <text class="axis-name" x={(LEFT + width - RIGHT) / 2} y={HEIGHT - 6} text-anchor="middle">
+        training step
+      </text>
+      <text class="axis-name" transform={`translate(12 ${(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)`} text-anchor="middle">
+        loss, log scale
+      </text>
       <polyline points={points.map(({ step, loss }) => `${x(step).toFixed(1)},${y(loss).toFixed(1)}`).join(" ")} />
       <circle cx={x(now.step)} cy={y(now.loss)} r="3.5" />
     </svg>

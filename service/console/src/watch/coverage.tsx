@@ -10,16 +10,22 @@ import { showAll, useContent } from "../space/content";
 import { type Coverage, makeDome } from "../space/dome";
 import type { Stage } from "../space/stage";
 import { face } from "../space/turning";
+import { ChosenPhoto, Legend } from "./chosen_photo";
 import { useDocument } from "./documents";
 import type { PartProps } from "./parts";
-import { PhotoFacts } from "./photo_facts";
 import { whenAfter } from "./words";
 
 export function CoveragePart({ object, job, files }: PartProps) {
   const coverage = useDocument<Coverage>(object.id, "coverage.json", files.get("coverage.json"));
   const { value: photos = [] } = useAsked(() => api.photos(object.id), [object.id, files.get("coverage.json")]);
   if (coverage === undefined) return <Loading what="Reading the coverage …" />;
-  if (coverage === null) return <EmptyState title="No coverage yet" advice={`The sides that were seen appear once masks and coverage are done${whenAfter(job, "coverage")}.`} />;
+  if (coverage === null)
+    return (
+      <EmptyState
+        title="No coverage yet"
+        advice={`The sides that were seen appear once masks and coverage are done${whenAfter(job, "coverage")}.`}
+      />
+    );
   return <Dome object={object} coverage={coverage} photos={photos} />;
 }
 
@@ -33,9 +39,10 @@ function Dome({ object, coverage, photos }: { object: ObjectRow; coverage: Cover
     model.choose(chosen);
     stage?.draw();
   }, [stage, model, chosen]);
-  const chooseFromList = (photo: string) => {
-    setChosen(photo || undefined);
-    const side = model.side(photo);
+  const names = coverage.directions.map(({ photo }) => photo);
+  const chooseFromList = (photo: string | undefined) => {
+    setChosen(photo);
+    const side = photo && model.side(photo);
     if (stage && side) face(stage, side); // its dot may be on the far side
   };
   return (
@@ -49,28 +56,40 @@ function Dome({ object, coverage, photos }: { object: ObjectRow; coverage: Cover
       />
       <div class="side">
         <Missing coverage={coverage} object={object} />
-        <ul class="plain" data-testid="coverage-words">{inWords(coverage).map((line) => <li key={line}>{line}</li>)}</ul>
-        <select aria-label="Photo" value={chosen ?? ""} onChange={(event) => chooseFromList(event.currentTarget.value)} data-testid="direction-choice">
-          <option value="">Choose a photo or a dot</option>
-          {coverage.directions.map(({ photo }) => <option key={photo} value={photo}>{photo}</option>)}
-        </select>
-        {chosen && <PhotoFacts objectId={object.id} name={chosen} photo={photos.find(({ photo }) => photo === chosen)} />}
-        <ul class="legend">
-          <li><span class="swatch near" />well seen</li>
-          <li><span class="swatch far" />hardly seen</li>
-          <li><span class="swatch gap" />missing side</li>
+        <ul class="plain" data-testid="coverage-words">
+          {inWords(coverage).map((line) => (
+            <li key={line}>{line}</li>
+          ))}
         </ul>
+        <ChosenPhoto
+          objectId={object.id}
+          names={names}
+          photos={photos}
+          chosen={chosen}
+          onChoose={chooseFromList}
+          testId="direction-choice"
+        />
+        <Legend of={{ "swatch near": "well seen", "swatch far": "hardly seen", "swatch gap": "missing side" }} />
       </div>
     </div>
   );
 }
 
 function Missing({ coverage, object }: { coverage: Coverage; object: ObjectRow }) {
-  if (coverage.gaps.length === 0) return <p><strong>Every side is seen.</strong></p>;
+  if (coverage.gaps.length === 0)
+    return (
+      <p>
+        <strong>Every side is seen.</strong>
+      </p>
+    );
   return (
     <div data-testid="missing-sides">
       <strong>{coverage.gaps.length === 1 ? "A side is missing" : `${coverage.gaps.length} sides are missing`}</strong>
-      <ul>{coverage.gaps.map(({ message }) => <li key={message}>{message}</li>)}</ul>
+      <ul>
+        {coverage.gaps.map(({ message }) => (
+          <li key={message}>{message}</li>
+        ))}
+      </ul>
       <a href={`#/new/${object.id}`}>Add photos from there</a>
     </div>
   );
@@ -78,10 +97,11 @@ function Missing({ coverage, object }: { coverage: Coverage; object: ObjectRow }
 
 function inWords({ photos, azimuth_seen_deg, elevation_deg, neighbour_deg, distance_sizes, sees_into_hollows }: Coverage): string[] {
   const whole = Math.round;
+  const hollows = sees_into_hollows ? ", steep enough to see into hollows" : "";
   return [
     `${photos.used} photos used, ${photos.left_out} left out.`,
     `${whole(azimuth_seen_deg)}° of 360° around it.`,
-    `From ${whole(elevation_deg.lowest)}° to ${whole(elevation_deg.highest)}° above level${sees_into_hollows ? ", steep enough to see into hollows" : ""}.`,
+    `From ${whole(elevation_deg.lowest)}° to ${whole(elevation_deg.highest)}° above level${hollows}.`,
     `${whole(neighbour_deg.middle)}° from photo to photo, ${whole(neighbour_deg.farthest)}° at most.`,
     `From ${distance_sizes.nearest.toFixed(1)} to ${distance_sizes.farthest.toFixed(1)} sizes of the object away.`,
   ];

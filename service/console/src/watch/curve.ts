@@ -17,7 +17,9 @@ export interface Curve {
 
 export function readCurve({ rows, steps }: CurveFile): Curve | null {
   const points = rows.flatMap(({ step, loss }) => (loss ? [{ step, loss }] : [])).filter(({ loss }) => loss > 0);
-  const last = Object.entries(rows.at(-1) ?? {}).flatMap(([name, value]) => (value === null || name === "step" || name === "loss" ? [] : [[name, value] as [string, number]]));
+  const last = Object.entries(rows.at(-1) ?? {}).flatMap(([name, value]) =>
+    value === null || name === "step" || name === "loss" ? [] : [[name, value] as [string, number]],
+  );
   return points.length ? { points, steps, last } : null;
 }
 
@@ -42,12 +44,16 @@ export function significant(value: number): string {
 export function curveInWords({ points, steps }: Curve): string {
   const [first, last] = [points[0]!, points.at(-1)!];
   const verb = last.loss < first.loss ? "fell" : "rose";
-  return `The loss ${verb} from ${significant(first.loss)} at step ${count(first.step)} to ${significant(last.loss)} at step ${count(last.step)} of ${count(steps)}.`;
+  const from = `${significant(first.loss)} at step ${count(first.step)}`;
+  return `The loss ${verb} from ${from} to ${significant(last.loss)} at step ${count(last.step)} of ${count(steps)}.`;
 }
 
 /** Ticks of a log axis: 1, 2, 5 of each decade; decades alone where those are many, even steps where they are few. */
 export function logTicks(low: number, high: number): number[] {
-  const decades = Array.from({ length: Math.ceil(Math.log10(high)) - Math.floor(Math.log10(low)) + 1 }, (_, i) => 10 ** (Math.floor(Math.log10(low)) + i));
+  const decades = Array.from(
+    { length: Math.ceil(Math.log10(high)) - Math.floor(Math.log10(low)) + 1 },
+    (_, i) => 10 ** (Math.floor(Math.log10(low)) + i),
+  );
   const fine = decades.flatMap((decade) => [decade, 2 * decade, 5 * decade]);
   const inside = (values: number[]) => values.filter((value) => value >= low * 0.999 && value <= high * 1.001);
   if (inside(fine).length > 7) return inside(decades);

@@ -28,11 +28,11 @@ export function useJob(id: string): Followed {
   const job = state.job?.id === id ? state.job : undefined;
   const going = !job || !isOver(job);
   const queued = job?.status === "queued";
+  const visible = useVisible();
   useEffect(() => {
+    if (!going || !visible) return;
     const stop = new AbortController();
-    const read = atMostEvery(LEAST_MS, stop.signal, () =>
-      api.job(id).then(show, (error) => setState((before) => ({ ...before, error }))),
-    );
+    const read = atMostEvery(LEAST_MS, stop.signal, () => api.job(id).then(show, (error) => setState((before) => ({ ...before, error }))));
     read();
     const timer = setInterval(read, queued ? QUEUED_MS : IN_ANY_CASE_MS);
     const follow = async () => {
@@ -43,14 +43,24 @@ export function useJob(id: string): Followed {
       }
       read();
     };
-    if (going) void follow();
-    else clearInterval(timer);
+    void follow();
     return () => {
       clearInterval(timer);
       stop.abort();
     };
-  }, [id, going, queued]);
+  }, [id, going, queued, visible]);
   return { job, at: state.at, error: state.error, show };
+}
+
+/** A window that nobody sees holds no connection: a browser has six for all of them. */
+function useVisible(): boolean {
+  const [visible, setVisible] = useState(!document.hidden);
+  useEffect(() => {
+    const follow = () => setVisible(!document.hidden);
+    document.addEventListener("visibilitychange", follow);
+    return () => document.removeEventListener("visibilitychange", follow);
+  }, []);
+  return visible;
 }
 
 /** Progress is shown as soon as it comes; everything else waits for the row. */

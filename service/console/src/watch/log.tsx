@@ -23,18 +23,36 @@ export function LogPart({ job }: PartProps) {
           Stage
           <select value={chosen ?? ""} onChange={(event) => setChosen(event.currentTarget.value || undefined)} data-testid="log-stage">
             <option value="">{`the latest (${stageTitle(latest(job)).toLowerCase()})`}</option>
-            {job.stages.map(({ name }) => <option key={name} value={name}>{stageTitle(name)}</option>)}
+            {job.stages.map(({ name }) => (
+              <option key={name} value={name}>
+                {stageTitle(name)}
+              </option>
+            ))}
           </select>
         </label>
       </div>
       {error !== undefined && <p class="tone-warn">{(error as Error).message}</p>}
-      <Tail key={stage} lines={lines} name={stageTitle(stage)} onFollowing={(following) => setHeld(following ? undefined : stage)} />
+      <Tail
+        key={stage}
+        lines={lines}
+        empty={isOver(job) ? "This stage wrote nothing." : "Nothing has been written yet."}
+        name={stageTitle(stage)}
+        onFollowing={(following) => setHeld(following ? undefined : stage)}
+      />
     </>
   );
 }
 
+interface TailProps {
+  lines: string[];
+  /** What to say where there are none. */
+  empty: string;
+  name: string;
+  onFollowing: (following: boolean) => void;
+}
+
 /** Stays at the end while the reader is there. */
-function Tail({ lines, name, onFollowing }: { lines: string[]; name: string; onFollowing: (following: boolean) => void }) {
+function Tail({ lines, empty, name, onFollowing }: TailProps) {
   const box = useRef<HTMLPreElement>(null);
   const [following, setFollowing] = useState(true);
   useLayoutEffect(() => {
@@ -51,9 +69,13 @@ function Tail({ lines, name, onFollowing }: { lines: string[]; name: string; onF
   return (
     <div class="tail">
       <pre ref={box} tabIndex={0} role="region" aria-label={`Log of the stage ${name}`} onScroll={onScroll} data-testid="log">
-        {lines.length ? lines.join("\n") : "Nothing has been written yet."}
+        {lines.length ? lines.join("\n") : empty}
       </pre>
-      {!following && <button type="button" class="tool" onClick={() => follow(true)}>To the end</button>}
+      {!following && (
+        <button type="button" class="tool" onClick={() => follow(true)}>
+          To the end
+        </button>
+      )}
       <small>{`${lines.length.toLocaleString("en")} lines${lines.length === MOST_LINES ? ", the last ones" : ""}`}</small>
     </div>
   );
@@ -102,7 +124,7 @@ class LogReader {
     const first = this.offset < 0;
     if (first) this.offset = Math.max(0, (await stageLog(this.jobId, this.stage, Number.MAX_SAFE_INTEGER)).size - FIRST_BYTES);
     const [cut, before] = [first && this.offset > 0, this.offset];
-    for (let size = Infinity; this.offset < size; ) {
+    for (let size = Infinity; this.offset < size;) {
       const part = await stageLog(this.jobId, this.stage, this.offset);
       if (part.text.length === 0) break;
       this.text += this.decoder.decode(part.text, { stream: true });

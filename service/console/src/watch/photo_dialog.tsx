@@ -28,24 +28,42 @@ export function PhotoDialog({ object, photos, files, opened, masks, onOpen, onMa
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (step) (event.preventDefault(), go(step));
   };
-  const withMask = masks && overlay !== undefined;
   return (
-    <dialog ref={dialog} class="large-photo" aria-label={`Photo ${opened}`} onClose={() => onOpen(undefined)} onKeyDown={onKey} data-testid="photo-dialog">
-      <Picture
-        path={withMask ? artifactPath(object, overlayName(opened)) : thumbnailPath(object, opened, 1280)}
-        version={withMask ? overlay : photo.sha256 ?? ""}
-        alt={withMask ? `${opened} with the outline of its mask` : opened}
-      />
-      <p><strong>{opened}</strong> <span class="faint">{`${place + 1} of ${photos.length}`}</span></p>
+    <dialog
+      ref={dialog}
+      class="large-photo"
+      aria-label={`Photo ${opened}`}
+      onClose={() => onOpen(undefined)}
+      onKeyDown={onKey}
+      data-testid="photo-dialog"
+    >
+      <Large object={object} photo={photo} overlay={masks ? overlay : undefined} />
+      <p>
+        <strong>{opened}</strong> <span class="faint">{`${place + 1} of ${photos.length}`}</span>
+      </p>
       <Verdict photo={photo} whole />
       <div class="tools">
-        <button type="button" class="tool" onClick={() => go(-1)}>Previous</button>
-        <button type="button" class="tool" onClick={() => go(1)}>Next</button>
+        <button type="button" class="tool" onClick={() => go(-1)}>
+          Previous
+        </button>
+        <button type="button" class="tool" onClick={() => go(1)}>
+          Next
+        </button>
         {overlay !== undefined && (
-          <button type="button" class="tool" aria-pressed={masks} onClick={() => onMasks(!masks)} data-testid="dialog-mask">Mask</button>
+          <button type="button" class="tool" aria-pressed={masks} onClick={() => onMasks(!masks)} data-testid="dialog-mask">
+            Mask
+          </button>
         )}
-        <button type="button" class="tool" onClick={() => dialog.current!.close()}>Close</button>
+        <button type="button" class="tool" onClick={() => dialog.current!.close()}>
+          Close
+        </button>
       </div>
     </dialog>
   );
+}
+
+/** `overlay`: how large the file with its mask is, where that is to be shown. */
+function Large({ object, photo: { photo, sha256 }, overlay }: { object: string; photo: Photo; overlay: number | undefined }) {
+  if (overlay === undefined) return <Picture path={thumbnailPath(object, photo, 1280)} version={sha256 ?? ""} alt={photo} />;
+  return <Picture path={artifactPath(object, overlayName(photo))} version={overlay} alt={`${photo} with the outline of its mask`} />;
 }

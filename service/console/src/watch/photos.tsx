@@ -19,9 +19,16 @@ export function PhotosPart({ object, job, files }: PartProps) {
   const [verdict, setVerdict] = useState("");
   const [masks, setMasks] = useState(false);
   const [opened, setOpened] = useState<string>();
-  if (!photos) return error ? <Failure error={error} action={{ label: "Try again", onClick: again }} /> : <Loading what="Looking at the photos …" />;
+  if (!photos)
+    return error ? <Failure error={error} action={{ label: "Try again", onClick: again }} /> : <Loading what="Looking at the photos …" />;
   if (photos.length === 0)
-    return <EmptyState title="No photos yet" advice="Of a video they appear as soon as its frames are picked." action={{ label: "Photos and options", href: `#/new/${object.id}` }} />;
+    return (
+      <EmptyState
+        title="No photos yet"
+        advice="Of a video they appear as soon as its frames are picked."
+        action={{ label: "Photos and options", href: `#/new/${object.id}` }}
+      />
+    );
   const shown = photos.filter((one) => !verdict || one.verdict === verdict);
   const masked = photos.some(({ photo }) => files.has(overlayName(photo)));
   return (
@@ -29,17 +36,26 @@ export function PhotosPart({ object, job, files }: PartProps) {
       <div class="tools">
         <VerdictFilter photos={photos} verdict={verdict} onVerdict={setVerdict} />
         {masked && (
-          <button type="button" class="tool" aria-pressed={masks} onClick={() => setMasks(!masks)} data-testid="masks-toggle">Masks</button>
+          <button type="button" class="tool" aria-pressed={masks} onClick={() => setMasks(!masks)} data-testid="masks-toggle">
+            Masks
+          </button>
         )}
       </div>
       <ul class="photos" data-testid="photos">
         {shown.map((one) => (
           <li key={one.photo}>
-            <PhotoTile object={object.id} photo={one} overlay={masks && files.has(overlayName(one.photo)) ? files.get(overlayName(one.photo)) : undefined} onOpen={() => setOpened(one.photo)} />
+            <PhotoTile
+              object={object.id}
+              photo={one}
+              overlay={masks && files.has(overlayName(one.photo)) ? files.get(overlayName(one.photo)) : undefined}
+              onOpen={() => setOpened(one.photo)}
+            />
           </li>
         ))}
       </ul>
-      {opened && <PhotoDialog object={object.id} photos={shown} files={files} opened={opened} masks={masks} onOpen={setOpened} onMasks={setMasks} />}
+      {opened && (
+        <PhotoDialog object={object.id} photos={shown} files={files} opened={opened} masks={masks} onOpen={setOpened} onMasks={setMasks} />
+      )}
     </>
   );
 }
@@ -76,7 +92,11 @@ function VerdictFilter({ photos, verdict, onVerdict }: { photos: Photo[]; verdic
       Verdict
       <select value={verdict} onChange={(event) => onVerdict(event.currentTarget.value)} data-testid="verdict-filter">
         <option value="">{`all (${photos.length})`}</option>
-        {[...counts].sort(([, a], [, b]) => b - a).map(([name, count]) => <option key={name} value={name}>{`${name} (${count})`}</option>)}
+        {[...counts]
+          .sort(([, a], [, b]) => b - a)
+          .map(([name, count]) => (
+            <option key={name} value={name}>{`${name} (${count})`}</option>
+          ))}
       </select>
     </label>
   );

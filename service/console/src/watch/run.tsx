@@ -19,7 +19,9 @@ interface Props {
 export function RunCard({ object, job, at, error, onJob }: Props) {
   return (
     <section class="card run" aria-label="The run" data-testid="run" data-status={job.status}>
-      <p class="run-state" role="status" data-testid="job-status">{stateInWords(job)}</p>
+      <p class="run-state" role="status" data-testid="job-status">
+        {stateInWords(job)}
+      </p>
       <progress max={1} value={job.progress} aria-label="Of all stages" data-testid="job-progress" />
       <Times job={job} at={at} />
       {(job.status === "queued" || job.waiting_for) && <Waiting job={job} />}
@@ -30,7 +32,11 @@ export function RunCard({ object, job, at, error, onJob }: Props) {
       {(job.status === "queued" || job.status === "running") && <CancelButton job={job} onJob={onJob} />}
       {(job.status === "failed" || job.status === "canceled") && (
         <div class="tools">
-          {!isCurable(job) && <a class="button" href={`#/new/${object.id}`} data-testid="change-capture">Change photos or options</a>}
+          {!isCurable(job) && (
+            <a class="button" href={`#/new/${object.id}`} data-testid="change-capture">
+              Change photos or options
+            </a>
+          )}
           <ResumeButton job={job} onJob={onJob} />
         </div>
       )}
@@ -64,7 +70,11 @@ function Times({ job, at }: { job: Job; at: number }) {
   if (job.status === "running" && job.started_at) facts.push(`begun ${clock(1000 * job.started_at)}`);
   if (job.finished_at && job.started_at) facts.push(`took ${spell(job.finished_at - job.started_at)}`);
   if (job.estimate && job.status !== "queued") facts.push(`forecast ${roughly(job.estimate.seconds).replace("about ", "")}`);
-  return <p class="facts-line" data-testid="job-times">{facts.join(" · ")}</p>;
+  return (
+    <p class="facts-line" data-testid="job-times">
+      {facts.join(" · ")}
+    </p>
+  );
 }
 
 const clock = (ms: number) => new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
@@ -73,7 +83,11 @@ function Waiting({ job }: { job: Job }) {
   const before = job.queue_position ?? 0;
   return (
     <p data-testid="queue">
-      {job.waiting_for ? `It waits for ${job.waiting_for}.` : before ? `${before} ${before === 1 ? "job is" : "jobs are"} before it.` : "It is the next one."}
+      {job.waiting_for
+        ? `It waits for ${job.waiting_for}.`
+        : before
+          ? `${before} ${before === 1 ? "job is" : "jobs are"} before it.`
+          : "It is the next one."}
     </p>
   );
 }
@@ -82,7 +96,9 @@ function Waiting({ job }: { job: Job }) {
 function Stopped({ error }: { error: NonNullable<Job["error"]> }) {
   return (
     <div class="stopped" role="alert" data-testid="job-error">
-      <p><strong>{error.what}</strong></p>
+      <p>
+        <strong>{error.what}</strong>
+      </p>
       {error.try_next && <p>{`What to do: ${error.try_next}.`}</p>}
       {error.retryable ? (
         <p class="faint">It may well succeed when it is resumed.</p>
@@ -105,7 +121,13 @@ function ResumeButton({ job, onJob }: { job: Job; onJob: (job: Job) => void }) {
   };
   return (
     <>
-      <button type="button" class={isCurable(job) ? "" : "quiet"} disabled={state.asking} onClick={resume} data-testid="resume">{`Resume: ${stageTitle(firstOpen(job)).toLowerCase()}`}</button>
+      <button
+        type="button"
+        class={isCurable(job) ? "" : "quiet"}
+        disabled={state.asking}
+        onClick={resume}
+        data-testid="resume"
+      >{`Resume: ${stageTitle(firstOpen(job)).toLowerCase()}`}</button>
       {state.refused !== undefined && <Failure error={state.refused} />}
     </>
   );

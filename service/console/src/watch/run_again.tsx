@@ -44,29 +44,19 @@ function AgainForm({ object, job, info, onBegun }: Props & { info: Info }) {
   };
   return (
     <form onSubmit={begin}>
-      <label>
-        From stage
-        <select value={stage} onChange={(event) => change({ stage: event.currentTarget.value })} data-testid="again-stage">
-          <option value="">the first that the changes concern</option>
-          {job.stages.map(({ name }) => <option key={name} value={name}>{`${stageTitle(name)} (${name})`}</option>)}
-        </select>
-      </label>
-      <label>
-        Profile
-        <select value={profile} onChange={(event) => change({ profile: event.currentTarget.value })} data-testid="again-profile">
-          {info.profiles.map((name) => <option key={name}>{name}</option>)}
-        </select>
-      </label>
-      <label>
-        Options, as JSON
-        <textarea rows={6} spellcheck={false} value={text} onInput={(event) => change({ text: event.currentTarget.value })} aria-describedby="again-fields" data-testid="again-options" />
-      </label>
-      <small id="again-fields">{`Fields: ${fields(info).join(", ")}. One that is taken out is taken back.`} <a href={`#/new/${object.id}`}>The same as a form</a></small>
+      <Fields typed={typed} change={change} job={job} info={info} />
+      <small id="again-fields">
+        {`Fields: ${fields(info).join(", ")}. One that is taken out is taken back.`} <a href={`#/new/${object.id}`}>The same as a form</a>
+      </small>
       {state.refused !== undefined && <Refused error={state.refused} />}
-      <button disabled={state.asking} data-testid="again-begin">Run again</button>
+      <button disabled={state.asking} data-testid="again-begin">
+        Run again
+      </button>
     </form>
   );
 }
+
+type Change = (change: Partial<Typed>) => void;
 
 interface Typed {
   stage: string;
@@ -75,7 +65,7 @@ interface Typed {
 }
 
 /** Kept in this tab until the run begins: a reload loses nothing. */
-function useTyped(job: Job, object: ObjectRow, profiles: string[]): [Typed, (change: Partial<Typed>) => void, () => void] {
+function useTyped(job: Job, object: ObjectRow, profiles: string[]): [Typed, Change, () => void] {
   const key = `snap6d.again.${job.id}`;
   const [typed, setTyped] = useState<Typed>(() => {
     const kept = sessionStorage.getItem(key);
@@ -90,9 +80,48 @@ function useTyped(job: Job, object: ObjectRow, profiles: string[]): [Typed, (cha
   return [typed, change, () => sessionStorage.removeItem(key)];
 }
 
+function Fields({ typed: { stage, profile, text }, change, job, info }: { typed: Typed; change: Change; job: Job; info: Info }) {
+  return (
+    <>
+      <label>
+        From stage
+        <select value={stage} onChange={(event) => change({ stage: event.currentTarget.value })} data-testid="again-stage">
+          <option value="">the first that the changes concern</option>
+          {job.stages.map(({ name }) => (
+            <option key={name} value={name}>{`${stageTitle(name)} (${name})`}</option>
+          ))}
+        </select>
+      </label>
+      <label>
+        Profile
+        <select value={profile} onChange={(event) => change({ profile: event.currentTarget.value })} data-testid="again-profile">
+          {info.profiles.map((name) => (
+            <option key={name}>{name}</option>
+          ))}
+        </select>
+      </label>
+      <label>
+        Options, as JSON
+        <textarea
+          rows={6}
+          spellcheck={false}
+          value={text}
+          onInput={(event) => change({ text: event.currentTarget.value })}
+          aria-describedby="again-fields"
+          data-testid="again-options"
+        />
+      </label>
+    </>
+  );
+}
+
 /** Beside the form, so that what was typed stays in sight. */
 function Refused({ error }: { error: unknown }) {
-  return <p class="tone-bad" role="alert">{error instanceof Problem ? `${error.what}: ${error.tryNext}` : (error as Error).message}</p>;
+  return (
+    <p class="tone-bad" role="alert">
+      {error instanceof Problem ? `${error.what}: ${error.tryNext}` : (error as Error).message}
+    </p>
+  );
 }
 
 /** The name and the profile have places of their own. */

@@ -10,9 +10,16 @@ export function StageList({ job, at }: { job: Job; at: number }) {
       {job.stages.map((stage) => {
         const running = job.stage?.name === stage.name && stage.status === "running" && !isOver(job);
         return (
-          <li key={stage.name} data-testid={`stage-${stage.name}`} data-status={running ? "running" : stage.status} aria-current={running ? "step" : undefined}>
+          <li
+            key={stage.name}
+            data-testid={`stage-${stage.name}`}
+            data-status={running ? "running" : stage.status}
+            aria-current={running ? "step" : undefined}
+          >
             <div class="stage-head">
-              <span class="stage-name">{stageTitle(stage.name)} <code>{stage.name}</code></span>
+              <span class="stage-name">
+                {stageTitle(stage.name)} <code>{stage.name}</code>
+              </span>
               <span class="stage-time">{running ? <Left job={job} at={at} /> : past(stage, job)}</span>
             </div>
             {running && <Doing job={job} />}
@@ -53,7 +60,9 @@ function Doing({ job }: { job: Job }) {
   return (
     <>
       <progress max={steps || 1} value={steps ? step : undefined} aria-label={stageTitle(name)} data-testid="stage-progress" />
-      <small class="stage-note" data-testid="stage-message">{[steps > 1 && `${step.toLocaleString("en")} of ${steps.toLocaleString("en")}`, message].filter(Boolean).join(" · ")}</small>
+      <small class="stage-note" data-testid="stage-message">
+        {[steps > 1 && `${step.toLocaleString("en")} of ${steps.toLocaleString("en")}`, message].filter(Boolean).join(" · ")}
+      </small>
     </>
   );
 }

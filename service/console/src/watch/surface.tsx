@@ -18,7 +18,13 @@ import { whenAfter } from "./words";
 export function SurfacePart({ object, job, files }: PartProps) {
   const name = shownMesh(job, files);
   const mesh = useMesh(object.id, name, name ? files.get(name) : undefined);
-  if (!name) return <EmptyState title="No surface yet" advice={`The mesh appears a minute after the stage surface begins, and grows; it is done after it${whenAfter(job, "surface")}.`} />;
+  if (!name)
+    return (
+      <EmptyState
+        title="No surface yet"
+        advice={`The mesh appears a minute after the stage surface begins, and grows; it is done after it${whenAfter(job, "surface")}.`}
+      />
+    );
   if (!mesh) return <Loading what="Reading the mesh …" />;
   const growing = name !== "mesh.glb";
   return (
@@ -42,7 +48,9 @@ const HELD_OUT = "Photos that the training never saw; below each what the surfac
 
 function growthInWords(job: Job): string {
   const running = job.stages.some(({ name, status }) => name === "surface" && status === "running");
-  return running && !isOver(job) ? `As it is by now${stepInWords(job, "surface")}: coarser than it will be.` : "As far as it came: the run stopped before it was done.";
+  return running && !isOver(job)
+    ? `As it is by now${stepInWords(job, "surface")}: coarser than it will be.`
+    : "As far as it came: the run stopped before it was done.";
 }
 
 /** While the stage runs an earlier run's mesh is not the one to look at. */
@@ -61,7 +69,14 @@ function MeshView({ mesh, growing }: { mesh: Mesh; growing: boolean }) {
     showAll(stage, mesh);
     fitted.current = stage;
   }, [stage, mesh]);
-  return <SpaceCanvas label={growing ? "The mesh as it grows." : "The finished mesh."} testId="mesh-space" instead="The files are on the tab Use." onStage={setStage} />;
+  return (
+    <SpaceCanvas
+      label={growing ? "The mesh as it grows." : "The finished mesh."}
+      testId="mesh-space"
+      instead="The files are on the tab Use."
+      onStage={setStage}
+    />
+  );
 }
 
 /** The one before stays until the next has come. */

@@ -40,9 +40,13 @@ function notYet(job: Job, stage: string): string {
   const row = job.stages.find(({ name }) => name === stage)!;
   if (row.status === "succeeded" || row.status === "skipped") return "The curve of this training was not kept.";
   const before = job.stages[job.stages.indexOf(row) - 1];
-  return row.status === "running" ? "The curve appears with its first steps." : `The curve appears when this stage begins${before ? whenAfter(job, before.name) : ""}.`;
+  return row.status === "running"
+    ? "The curve appears with its first steps."
+    : `The curve appears when this stage begins${before ? whenAfter(job, before.name) : ""}.`;
 }
 
 function Last({ of: numbers }: { of: Curve["last"] }) {
-  return numbers.length ? <p class="faint">{`By now: ${numbers.map(([name, value]) => `${name.replaceAll("_", " ")} ${significant(value)}`).join(" · ")}`}</p> : null;
+  return numbers.length ? (
+    <p class="faint">{`By now: ${numbers.map(([name, value]) => `${name.replaceAll("_", " ")} ${significant(value)}`).join(" · ")}`}</p>
+  ) : null;
 }
