@@ -47,6 +47,11 @@ ARTIFACTS = (
     "masks/**/*.png",
     "validation/*.png",
     "validation/*.jpg",
+    "exports/exports.json",
+    "exports/object.*",
+    "exports/collision.stl",
+    "exports/bop.zip",
+    "exports/*.yaml",
     "capture/photos/*",
     "logs/*.log",
 )
