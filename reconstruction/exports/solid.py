@@ -44,6 +44,11 @@ def body_of(mesh: Mesh, density_kg_m3: float) -> Body:
     return Body(float(found.volume), density_kg_m3, np.asarray(found.center_mass), np.asarray(found.inertia))
 
 
+def convex_hull(mesh: Mesh) -> Mesh:
+    """The true one, of as many faces as it has."""
+    return _outwards(mesh.vertices)
+
+
 def collision_hull(mesh: Mesh, off: float = 0.005) -> Mesh:
     """A convex hull of few faces. No point of the mesh lies further outside of it than `off` diameters, none of it outside the true hull.
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from reconstruction.errors import InputError
+from reconstruction.exports.solid import is_closed
 from reconstruction.scene import Mesh, View
 from reconstruction.scene.view import load_views
 from reconstruction.sdf.model import SurfaceModel
@@ -44,6 +45,11 @@ class Finished:
     @property
     def metric(self) -> bool:
         return bool(self.scale["units"] == "m")
+
+    @cached_property
+    def closed(self) -> bool:
+        """Whether the mesh has a volume."""
+        return is_closed(self.mesh)
 
     @cached_property
     def colours(self) -> SurfaceModel:

@@ -12,7 +12,7 @@ import yaml
 from reconstruction.errors import InputError
 from reconstruction.exports.atlas import lighter, unwrap
 from reconstruction.exports.obj import write_obj
-from reconstruction.exports.solid import Body, body_of, collision_hull, is_closed
+from reconstruction.exports.solid import Body, body_of, collision_hull, convex_hull
 from reconstruction.exports.texture import bake
 from reconstruction.exports.urdf import write_urdf
 from reconstruction.scene import RigidTransform
@@ -62,7 +62,7 @@ def make_urdf(finished: Finished, config: ExportsConfig, out: Path, progress: Pr
     progress(0, 2, "the hull")
     hull = collision_hull(finished.mesh)
     write_urdf(out / "object.urdf", "object", Path("object.obj"), hull, body(finished, config))
-    about = f"one link: mass, inertia, object.obj to be seen, collision.stl to be touched; {_filling(config)}"
+    about = f"one link: mass, inertia, object.obj to be seen, collision.stl to be touched; {_filling(finished, config)}"
     return {"object.urdf": about, "collision.stl": f"the convex hull in {len(hull.faces)} faces"}
 
 
@@ -103,7 +103,7 @@ EXPORTS = (
 
 def body(finished: Finished, config: ExportsConfig) -> Body:
     """Of the mesh, or of its convex hull where it has holes."""
-    solid = finished.mesh if is_closed(finished.mesh) else collision_hull(finished.mesh, 0.0)
+    solid = finished.mesh if finished.closed else convex_hull(finished.mesh)
     for given in (config.density_kg_m3, config.mass_kg):
         if given is not None and not 0 < given < float("inf"):
             raise InputError(f"nothing weighs {given:g}", try_next="give a mass in kg or a density in kg/m3")
@@ -122,10 +122,9 @@ def _pose(object_id: str, cam_from_obj: RigidTransform) -> Pose:
     return Pose(object_id, 1.0, tuple(turn), tuple(shift), tuple(cam_from_obj.quaternion_xyzw.tolist()))
 
 
-def _filling(config: ExportsConfig) -> str:
-    if config.mass_kg is not None:
-        return f"{config.mass_kg:g} kg as weighed, spread evenly"
-    return f"filled evenly with {config.density_kg_m3:g} kg/m3, which is an assumption"
+def _filling(finished: Finished, config: ExportsConfig) -> str:
+    given = f"{config.density_kg_m3:g} kg/m3, which is an assumption" if config.mass_kg is None else f"{config.mass_kg:g} kg, as weighed"
+    return f"{'the mesh' if finished.closed else 'its convex hull, since the mesh has holes,'} filled evenly with {given}"
 
 
 def _about_bop(finished: Finished) -> str:
