@@ -54,16 +54,17 @@ def collision_hull(mesh: Mesh, off: float = 0.005) -> Mesh:
 
     Corner by corner: the one that lies furthest outside what there is so far comes next.
     """
-    corners = mesh.vertices[ConvexHull(mesh.vertices).vertices]
-    axes = np.vstack([np.eye(3), -np.eye(3), [[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]])
-    chosen = list(dict.fromkeys((corners @ axes.T).argmax(0).tolist()))
-    while len(chosen) < len(corners):
-        planes = ConvexHull(corners[chosen]).equations
-        outside = (corners @ planes[:, :3].T + planes[:, 3]).max(1)
-        if outside.max() <= off * mesh.diameter:
-            break
-        chosen.append(int(outside.argmax()))
-    return _outwards(corners[chosen])
+    left = mesh.vertices[ConvexHull(mesh.vertices).vertices]
+    towards = np.vstack([np.eye(3), -np.eye(3), [[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]])
+    chosen = left[np.unique((left @ towards.T).argmax(0))]
+    while True:
+        planes = ConvexHull(chosen).equations
+        outside = (left @ planes[:, :3].T + planes[:, 3]).max(1)
+        still = outside > off * mesh.diameter  # the hull only grows: who is inside once need not be asked again
+        if not still.any():
+            return _outwards(chosen)
+        left, outside = left[still], outside[still]
+        chosen = np.vstack([chosen, left[outside.argmax()]])
 
 
 def _outwards(corners: Float[ndarray, "n 3"]) -> Mesh:

@@ -22,7 +22,7 @@ from surfemb.bop.dataset import write_dataset
 from surfemb.bop.scenes import BopObject, load_models, load_scene
 from surfemb.symmetry import Axis, Symmetry
 
-HALF_TURN = Symmetry((RigidTransform.from_rotvec(np.array([0, 0, np.pi]), np.array([0.01, 0, 0])),), ())
+HALF_TURN = Symmetry((RigidTransform.from_rotvec(np.array([0, 0, np.pi]), np.array([0.02, 0, 0])),), ())
 SPIN = Symmetry((), (Axis(np.array([0, 0, 1.0]), np.array([0.0, 0.02, 0])),))
 
 
@@ -65,10 +65,11 @@ def silhouette(dataset: Path, key: str) -> np.ndarray:
     assert 200 < cam[:, 2].mean() < 3000, "millimetres"
     pixels = cam @ K.T
     pixels = pixels[:, :2] / pixels[:, 2:]
-    mask = np.zeros(picture(dataset, "mask_visib", f"{int(key):06d}_000000.png").shape[:2], np.uint8)
-    for triangle in np.round(pixels[mesh.cells_dict["triangle"]] * 16).astype(np.int32):
-        cv2.fillConvexPoly(mask, triangle, 255, shift=4)
-    return mask > 0
+    height, width = picture(dataset, "mask_visib", f"{int(key):06d}_000000.png").shape[:2]
+    fine = np.zeros((8 * height, 8 * width), np.uint8)  # what is filled is a pixel too wide
+    for triangle in np.round(8 * (pixels[mesh.cells_dict["triangle"]] + 0.5) - 0.5).astype(np.int32):
+        cv2.fillConvexPoly(fine, triangle, 255)
+    return cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA) > 127
 
 
 def picture(dataset: Path, kind: str, name: str) -> np.ndarray:
@@ -108,7 +109,7 @@ def test_the_records_have_what_the_format_asks_for(dataset: Path, obj: BopObject
     assert model["diameter"] == pytest.approx(1000 * obj.diameter)
     assert_allclose([model[f"min_{axis}"] for axis in "xyz"], points.min(0), atol=1e-3)
     assert_allclose([model[f"size_{axis}"] for axis in "xyz"], np.ptp(points, axis=0), atol=1e-3)
-    assert model["symmetries_discrete"][0][3] == pytest.approx(20), "millimetres"
+    assert model["symmetries_discrete"][0][3] == pytest.approx(20), "millimetres, of a turn about an axis 10 mm away"
     assert (dataset / "dataset_info.md").read_text() == "# jug\n"
 
 

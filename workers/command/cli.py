@@ -253,8 +253,7 @@ def view(
         from workers.command.view import show_object
 
         with Bars(_err) as report:
-            server = show_object(object_dir, host, port, Preparing(report, "cameras"))
-        print(f"http://{host}:{server.get_port()}", flush=True)
+            server = show_object(object_dir, host, port, Preparing(report, "cameras"))  # which says its address
         try:
             server.sleep_forever()
         except KeyboardInterrupt:

@@ -39,6 +39,7 @@ def show_object(object_dir: Path, host: str, port: int, progress: Progress = sil
         raise InputError(f"{object_dir} has no cameras in the object's frame yet", try_next="onboard it up to the scale first")
     views = load_views(workspace.views)
     server = ViserServer(host, port, label=f"Snap6D: {object_dir.name}", verbose=False)
+    server.gui.configure_theme(show_share_button=False)  # it would publish the object by way of a foreign host
     scene = server.scene
     scene.set_up_direction("+z")
     away = float(np.median([np.linalg.norm(view.centre_world) for view in views]))
@@ -86,7 +87,7 @@ def _add_camera(scene: SceneApi, view: View, away: float) -> None:
         f"/cameras/{view.name}",
         2 * float(np.arctan(camera.height / 2 / camera.fy)),
         camera.width / camera.height,
-        scale=0.08 * away,
+        scale=0.05 * away,
         thickness=0.001 * away,
         image=cv2.resize(read_photo(view.photo_path, PHOTO_PX), size, interpolation=cv2.INTER_AREA),
         format="jpeg",
