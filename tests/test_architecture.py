@@ -73,10 +73,14 @@ def test_the_rooms_of_surfemb_know_those_before_them() -> None:
             assert used <= set(known), f"{path.relative_to(ROOT)} imports from {used - set(known)}"
 
 
+ROS = {"geometry_msgs", "rclpy", "rosidl_runtime_py", "sensor_msgs", "tf2_ros", "vision_msgs"}
+
+
 def test_the_client_needs_httpx_and_nothing_else() -> None:
     for path in (ROOT / "snap6d").rglob("*.py"):
         others = {module.partition(".")[0] for module in imported_modules(path)} - set(sys.stdlib_module_names)
-        assert others <= {"httpx", "snap6d"}, f"{path.name} imports {others}"
+        allowed = ROS if path == ROOT / "snap6d" / "ros2" / "node.py" else set()
+        assert others <= {"httpx", "snap6d"} | allowed, f"{path.name} imports {others}"
 
 
 def test_the_service_sees_names_and_rows_only() -> None:
