@@ -9,6 +9,8 @@ export class Problem extends Error {
     readonly type: string,
     readonly what: string,
     readonly tryNext: string,
+    /** Seconds after which the same may be asked again, where the service says so. */
+    readonly retryAfterS: number | null = null,
   ) {
     super(tryNext ? `${what}: ${tryNext}` : what);
   }
@@ -26,6 +28,9 @@ export function authorization(): Record<string, string> {
   return apiKey.get() ? { Authorization: `Bearer ${apiKey.get()}` } : {};
 }
 
+/** The service's address as its clients name it. */
+export const serviceUrl = () => new URL(".", location.href).href.replace(/\/$/, "");
+
 /** The answer where it is a success. Throws a Problem, and one of status 0 where the service can't be reached. */
 export async function request(path: string, init: RequestInit = {}): Promise<Response> {
   let answer: Response;
@@ -42,7 +47,8 @@ export async function request(path: string, init: RequestInit = {}): Promise<Res
 async function problemOf(answer: Response): Promise<Problem> {
   const body = await answer.json().catch(() => ({}));
   const type = String(body.type ?? "").replace("/problems/", "");
-  return new Problem(answer.status, type, body.what ?? body.title ?? answer.statusText, body.try_next ?? "");
+  const wait = Number(answer.headers.get("Retry-After") ?? NaN);
+  return new Problem(answer.status, type, body.what ?? body.title ?? answer.statusText, body.try_next ?? "", Number.isFinite(wait) ? wait : null);
 }
 
 async function json<T>(path: string, init?: RequestInit): Promise<T> {
@@ -75,9 +81,18 @@ export const api = {
   estimate: (form: FormData, signal?: AbortSignal) => json<Estimate>("/v1/estimate", { method: "POST", body: form, signal }),
 };
 
+export function artifactPath(id: string, name: string): string {
+  return `/v1/objects/${id}/artifacts/${name.split("/").map(encodeURIComponent).join("/")}`;
+}
+
+/** A kept photo, made small; its longest side has at most so many pixels. `parts/picture.tsx` shows it. */
+export function thumbnailPath(id: string, photo: string, px: 160 | 320 | 640 | 1280 = 320): string {
+  return `/v1/objects/${id}/images/${encodeURIComponent(photo)}?px=${px}`;
+}
+
 /** An object's file. Throws a Problem where there is none (yet). */
 export async function artifact(id: string, name: string): Promise<Response> {
-  return request(`/v1/objects/${id}/artifacts/${name.split("/").map(encodeURIComponent).join("/")}`);
+  return request(artifactPath(id, name));
 }
 
 export interface JobEvent {

@@ -76,6 +76,8 @@ export interface Pose {
   t: [number, number, number];
   quat_xyzw: number[];
   bbox_xywh: [number, number, number, number];
+  /** COCO's compressed encoding; height and width. */
+  mask_rle: { size: [number, number]; counts: string };
   symmetry: "none" | "discrete" | "continuous";
 }
 

@@ -1,0 +1,120 @@
+// The answer to a question: poses over the image, the render alone, and the numbers.
+
+import type { BufferGeometry } from "three";
+import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
+import type { Estimate, Pose } from "../schema";
+import { type Look, LOOKS, openOverlay, type Overlay } from "../space/overlay";
+import { cropped, type Pinhole, pinhole } from "../space/pinhole";
+import { Layers, type Part } from "./layers";
+import { PoseNumbers } from "./numbers";
+import { PoseAxes, PoseBox } from "./pose_lines";
+import type { Question } from "./question";
+
+interface Given {
+  question: Question;
+  answer: Estimate;
+  geometry: BufferGeometry | null;
+}
+
+export function Answer({ question, answer, geometry }: Given) {
+  const [chosen, setChosen] = useState(0);
+  const pose = answer.poses[Math.min(chosen, answer.poses.length - 1)]!;
+  const [height, width] = pose.mask_rle.size;
+  const camera = useMemo(() => pinhole(width, height, answer.K, question.dist ?? []), [answer, question]);
+  return (
+    <>
+      <PosePictures question={question} answer={answer} pose={pose} camera={camera} geometry={geometry} />
+      {answer.poses.length > 1 && <Instances poses={answer.poses} units={answer.units} chosen={chosen} onChoose={setChosen} />}
+      <PoseNumbers answer={answer} pose={pose} />
+    </>
+  );
+}
+
+const WORDS: Record<Look, string> = { solid: "Solid", wireframe: "Wireframe", outline: "Outline" };
+
+function PosePictures({ question, answer, pose, camera, geometry }: Given & { pose: Pose; camera: Pinhole }) {
+  const overlay = useOverlay(geometry);
+  const [look, setLook] = useState<Look>("wireframe");
+  const [opacity, setOpacity] = useState(0.8);
+  const [marks, setMarks] = useState({ Box: false, Axes: true, "Zoom in": false });
+  const part = marks["Zoom in"] ? around(pose, camera) : { x0: 0, y0: 0, width: camera.width, height: camera.height };
+  const painter = (look: Look) =>
+    useCallback(
+      (canvas: HTMLCanvasElement) => overlay?.draw(canvas, cropped(camera, part.x0, part.y0, part.width, part.height), pose, look),
+      [overlay, camera, pose, look, part.x0, part.y0, part.width],
+    );
+  const { bitmap, name } = question.picture;
+  const where = `${name} with the object in its pose, score ${pose.score.toFixed(2)}`;
+  return (
+    <>
+      <div class="tools" role="group" aria-label="What is drawn over the image">
+        {LOOKS.map((one) => <button key={one} type="button" class="tool" aria-pressed={look === one} onClick={() => setLook(one)}>{WORDS[one]}</button>)}
+        <span class="apart" />
+        {(Object.keys(marks) as (keyof typeof marks)[]).map((mark) => (
+          <button key={mark} type="button" class="tool" aria-pressed={marks[mark]} onClick={() => setMarks({ ...marks, [mark]: !marks[mark] })}>{mark}</button>
+        ))}
+        <label class="slider">
+          Opacity
+          <input type="range" min="0" max="1" step="0.05" value={opacity} onInput={(event) => setOpacity(Number(event.currentTarget.value))} />
+        </label>
+      </div>
+      <div class="pair">
+        <figure>
+          <Layers part={part} photo={bitmap} paint={painter(look)} opacity={opacity} label={where} testid="overlay">
+            {answer.poses.filter((one) => one !== pose).map((one, i) => <Bounds key={i} pose={one} />)}
+            {marks.Box && geometry && <PoseBox camera={camera} pose={pose} box={geometry.boundingBox!} />}
+            {marks.Axes && geometry && <PoseAxes camera={camera} pose={pose} length={0.75 * geometry.boundingSphere!.radius} />}
+          </Layers>
+          <figcaption>
+            {name}: score <strong>{pose.score.toFixed(2)}</strong>
+            {!bitmap && " (this browser can't show such a file; the answer is right all the same)"}
+          </figcaption>
+        </figure>
+        <figure>
+          <Layers part={part} paint={painter("solid")} label="The mesh alone, rendered in this pose" testid="render" />
+          <figcaption>The mesh in this pose{!geometry && ": it could not be loaded"}</figcaption>
+        </figure>
+      </div>
+    </>
+  );
+}
+
+function useOverlay(geometry: BufferGeometry | null): Overlay | null {
+  const [overlay, setOverlay] = useState<Overlay | null>(null);
+  useEffect(() => {
+    if (!geometry) return;
+    let opened: Overlay | null = null;
+    try {
+      opened = openOverlay(geometry);
+    } catch {
+      // without WebGL there are still box, axes and numbers
+    }
+    setOverlay(opened);
+    return () => opened?.close();
+  }, [geometry]);
+  return overlay;
+}
+
+/** A part of the image around the object, of the image's own shape. */
+function around({ bbox_xywh: [x, y, w, h] }: Pose, { width, height }: Pinhole): Part {
+  const share = Math.min(1, Math.max(w / width, h / height) * 1.3);
+  const [partWidth, partHeight] = [Math.round(width * share), Math.round(height * share)];
+  const start = (middle: number, size: number, whole: number) => Math.round(Math.min(Math.max(middle - size / 2, 0), whole - size));
+  return { x0: start(x + w / 2, partWidth, width), y0: start(y + h / 2, partHeight, height), width: partWidth, height: partHeight };
+}
+
+function Bounds({ pose: { bbox_xywh: [x, y, width, height] } }: { pose: Pose }) {
+  return <rect class="bounds" x={x} y={y} width={width} height={height} />;
+}
+
+function Instances({ poses, units, chosen, onChoose }: { poses: Pose[]; units: Estimate["units"]; chosen: number; onChoose: (i: number) => void }) {
+  return (
+    <div class="tools" role="group" aria-label="Instances that were found" data-testid="instances">
+      {poses.map((pose, i) => (
+        <button key={i} type="button" class="tool" aria-pressed={i === chosen} onClick={() => onChoose(i)}>
+          {i + 1}: score {pose.score.toFixed(2)}, {units === "m" ? `${pose.t[2].toFixed(2)} m away` : `${pose.t[2].toPrecision(3)} away`}
+        </button>
+      ))}
+    </div>
+  );
+}
