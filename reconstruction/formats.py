@@ -96,7 +96,9 @@ def optics_only(exif: Image.Exif) -> Image.Exif:
     for tag in _DEVICE_TAGS:
         if tag in exif:
             kept[tag] = exif[tag]
-    kept.get_ifd(PHOTO_TAGS).update({tag: value for tag, value in exif.get_ifd(PHOTO_TAGS).items() if tag in _OPTICS_TAGS})
+    optics = {tag: value for tag, value in exif.get_ifd(PHOTO_TAGS).items() if tag in _OPTICS_TAGS}
+    if optics:  # an empty directory would be written too, and a short EXIF grow
+        kept.get_ifd(PHOTO_TAGS).update(optics)
     return kept
 
 

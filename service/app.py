@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 
 from reconstruction.errors import InputError
-from service import document, events, health, job_logs, jobs, objects, page, poses, problems, webhooks
+from service import document, events, health, images, job_logs, jobs, objects, page, poses, problems, webhooks
 from service.context import Context
 from service.feed import Feed
 from service.intake import Intake
@@ -61,7 +61,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         code: {"model": Problem, "description": "A problem (RFC 9457)"} for code in ("default", 422)
     }
     v1 = APIRouter(responses=a_problem)
-    for part in (objects, jobs, events, job_logs, poses, webhooks):
+    for part in (objects, images, jobs, events, job_logs, poses, webhooks):
         v1.include_router(part.router)
     app.include_router(v1, prefix="/v1")
     app.include_router(v1, include_in_schema=False)

@@ -1,7 +1,7 @@
 """The process that decodes uploaded images, one at a time: `python -m service.decoder CPU_S MEMORY_BYTES`, its standard input a socket.
 
-Each packet that comes is a question {"path", "name", "max_pixels"}, each that goes {"ending"} or {"error"}. It ends when the other
-side closes, and is killed by the kernel where an image costs more than it may.
+Each packet that comes is a question {"path", "name", "max_pixels"}, to be answered by {"ending"}, or {"path", "name", "px", "out"}, by {};
+{"error"} answers either. It ends when the other side closes, and is killed by the kernel where an image costs more than it may.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from PIL import Image
 
 from reconstruction.errors import PipelineError
 from service.cleaning import clean_image
+from service.shrinking import shrink_image
 from workers.failures import error_to_json
 
 MAX_PACKET = 1 << 16
@@ -35,6 +36,9 @@ def serve(peer: socket.socket, cpu_s: int) -> None:
 
 def answer(question: dict[str, Any]) -> dict[str, Any]:
     try:
+        if "px" in question:
+            shrink_image(Path(question["path"]), question["name"], question["px"], Path(question["out"]))
+            return {}
         return {"ending": clean_image(Path(question["path"]), question["name"], question["max_pixels"])}
     except PipelineError as error:
         return {"error": error_to_json(error)}

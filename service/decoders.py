@@ -60,7 +60,14 @@ class Decoders:
 
         Raises what it raises, ImageError for an image that its decoder did not survive, DecoderMissing.
         """
-        question = {"path": str(path.resolve()), "name": name[:300], "max_pixels": self._limits.pixels}
+        return str(self._answer({"path": str(path.resolve()), "name": name[:300], "max_pixels": self._limits.pixels})["ending"])
+
+    def shrink(self, path: Path, px: int, out: Path) -> None:
+        """See service.shrinking.shrink_image. Waits and raises as `clean` does."""
+        self._answer({"path": str(path.resolve()), "name": path.name, "px": px, "out": str(out.resolve())})
+
+    def _answer(self, question: dict[str, Any]) -> dict[str, Any]:
+        name = question["name"]
         for _ in range(TRIES):
             try:
                 answer = self._ask(question)
@@ -70,7 +77,7 @@ class Decoders:
                 raise ImageError(f"{name} takes too long to decode", try_next="save it again as a plain JPEG") from error
             if "error" in answer:
                 raise _revived(answer["error"])
-            return str(answer["ending"])
+            return answer
         raise ImageError(f"{name} is damaged (its decoder dies)", try_next="save it again as JPEG or PNG, and send it again")
 
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:

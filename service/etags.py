@@ -14,14 +14,14 @@ def answer_with_etag(model: BaseModel, if_none_match: str | None) -> Response:
     """The model as JSON, or 304 where the caller has it already."""
     body = model.model_dump_json().encode()
     headers = {"ETag": _etag(body), "Cache-Control": "private, no-cache"}
-    if if_none_match is not None and _names(if_none_match, headers["ETag"]):
+    if if_none_match is not None and is_current(if_none_match, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type="application/json")
 
 
 def require_match(model: BaseModel, if_match: str | None) -> None:
     """Raises Changed where the caller goes by something that is no longer so."""
-    if if_match is not None and not _names(if_match, _etag(model.model_dump_json().encode())):
+    if if_match is not None and not is_current(if_match, _etag(model.model_dump_json().encode())):
         raise Changed("it has been changed since you read it", try_next="GET it again, and send If-Match with its new ETag")
 
 
@@ -29,6 +29,7 @@ def _etag(body: bytes) -> str:
     return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
-def _names(header: str, etag: str) -> bool:
+def is_current(header: str, etag: str) -> bool:
+    """Whether If-None-Match or If-Match names this ETag."""
     given = [tag.strip().removeprefix("W/") for tag in header.split(",")]
     return "*" in given or etag in given

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, JSONResponse
 
-from reconstruction.verdicts import VERDICT_FILES, PhotoVerdict, latest_verdicts
-from reconstruction.workspace import Workspace
 from service import captures
 from service.access import Caller, Who
 from service.context import Context, Ctx
@@ -20,14 +18,12 @@ from service.document import options_field, options_schema
 from service.etags import answer_with_etag, require_match
 from service.idempotency import IdempotencyKey, Once, digest, once
 from service.options import OnboardOptions
-from service.schemas import Accepted, Artifact, Change, Image, Job, KeptImage, Object, Train
-from service.uploads import Form, incoming, receive, receive_file, receive_text
+from service.schemas import Accepted, Artifact, Change, Job, Object, Train
+from service.uploads import Form, incoming, receive, receive_text
 from workers.failures import NotFound
 from workers.rows.jobs import JobRow
-from workers.rows.objects import ImageRow
 
 router = APIRouter(tags=["objects"])
-Kind = Literal["photos", "masks", "depth", "video"]
 
 ARTIFACTS = (
     "mesh.ply",
@@ -74,10 +70,6 @@ CREATE: dict[str, Any] = {
         },
     },
     "responses": {"201": {"description": "A draft", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Object"}}}}},
-}
-BYTES: dict[str, Any] = {
-    "requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}},
-    "responses": {"200": {"description": "It took the place of the one with its name"}},
 }
 
 
@@ -161,45 +153,6 @@ def train_object(object_id: str, context: Ctx, who: Who, wish: Train | None = No
         if first.earlier:
             return first.replay()
         return _job_answer(first, lambda keep: captures.train(context, who, object_id, wish.from_stage, wish.profile, keep))
-
-
-@router.put("/objects/{object_id}/images/{name}", status_code=201, openapi_extra=BYTES)
-async def put_image(
-    object_id: str,
-    name: str,
-    request: Request,
-    response: Response,
-    context: Ctx,
-    who: Who,
-    kind: Kind = "photos",
-) -> KeptImage:
-    """One image as the request's body; sent again, it changes nothing. `Content-Digest: sha-256=:...:` is checked where it comes.
-
-    Whoever was cut off compares `sent_sha256` of GET .../images with the files at hand, and sends what is missing.
-    """
-    await run_in_threadpool(who.objects.get, object_id)
-    with incoming(context.settings) as folder:
-        upload = await receive_file(request, folder, kind, name, context.settings)
-        image, new = await run_in_threadpool(captures.put_image, context, who, object_id, upload, kind)
-    response.status_code = 201 if new else 200
-    return KeptImage.model_validate(image)
-
-
-@router.get("/objects/{object_id}/images")
-def list_images(object_id: str, context: Ctx, who: Who, kind: Kind = "photos") -> list[Image]:
-    """A verdict for each photo, as far as it is known by now; frames of a video are among them once they are picked.
-
-    Of another kind: what has been sent. There are no verdicts on it.
-    """
-    kept = {image.name: image for image in who.objects.images(object_id) if image.kind == kind}
-    verdicts = latest_verdicts(Workspace(context.storage.view(object_id, VERDICT_FILES))) if kind == "photos" else []
-    known = {verdict.photo: verdict for verdict in verdicts}
-    return [_image(photo, kept.get(photo), known.get(photo)) for photo in sorted({*kept, *known})]
-
-
-def _image(photo: str, kept: ImageRow | None, known: PhotoVerdict | None) -> Image:
-    image = Image.model_validate(known or PhotoVerdict(photo, "pending", None, "not looked at yet"))
-    return image.model_copy(update={"bytes": kept.bytes, "sha256": kept.sha256, "sent_sha256": kept.sent_sha256} if kept else None)
 
 
 @router.get("/objects/{object_id}/artifacts")

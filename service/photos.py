@@ -41,6 +41,13 @@ def keep_image(upload: Upload, folder: Path, settings: ServiceSettings, stem: st
     return final
 
 
+def small_jpeg(path: Path, folder: Path, px: int, settings: ServiceSettings) -> bytes:
+    """A kept image, upright, its longest side at most `px`. `folder`: room for it on its way. Raises ImageError."""
+    out = folder / "small.jpg"
+    decoders(settings).shrink(path, px, out)
+    return out.read_bytes()
+
+
 def unzipped(upload: Upload, settings: ServiceSettings) -> Iterator[Upload]:
     """The zip's photos, one after another, under names of our own. Raises InputError, TooLarge."""
     try:
