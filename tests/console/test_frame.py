@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 from served import ROOT, Server, start_server
-from visits import Look, Visit
+from visits import Look, Visit, fits_and_is_read_by_everybody
 
 OPEN = Callable[..., Visit]
 
@@ -28,11 +28,6 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.client.headers["Authorization"] = f"Bearer {key}"
     yield server
     server.stop()
-
-
-def fits_and_is_read_by_everybody(seen: Visit) -> None:
-    assert not seen.scrolls_sideways()
-    assert not (barriers := seen.barriers()), "\n".join(barriers)
 
 
 def test_nothing_there_yet(visit: OPEN, locked: Server, look: Look) -> None:

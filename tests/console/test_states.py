@@ -7,8 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 from served import Server
-from test_frame import fits_and_is_read_by_everybody
-from visits import Look, Visit
+from visits import Look, Visit, fits_and_is_read_by_everybody
 
 OPEN = Callable[..., Visit]
 MARKUP = "<img src=x onerror=\"console.error('run')\"><b>bold</b>"

@@ -90,6 +90,11 @@ class Visit:
             self.faults.append(f"request to somewhere else: {request.url}")
 
 
+def fits_and_is_read_by_everybody(seen: Visit) -> None:
+    assert not seen.scrolls_sideways()
+    assert not (barriers := seen.barriers()), "\n".join(barriers)
+
+
 # An outline, or for a control that is hidden behind its label (a file field) one around that.
 SHOWS_FOCUS = """() => {
   const outlined = (element) => {
