@@ -70,8 +70,11 @@ def put_image(context: Context, who: Caller, object_id: str, upload: Upload, kin
     folder = upload.path.parent / "object"
     image = _keep(upload, kind, folder, context.settings)
     same = next((k for k in known if (k.kind, k.name) == (image.kind, image.name)), None)
-    if same is None and sum(k.kind == kind for k in known) >= (1 if kind == "video" else context.settings.max_photos):
-        raise TooLarge(f"the object has {context.settings.max_photos} {kind} already", try_next="about 100 photos are plenty")
+    count = sum(k.kind == kind for k in known)
+    if same is None and kind == "video" and count:
+        raise TooLarge("the object has a video already", try_next="send photos beside it, or call this one as that one is called to replace it")
+    if same is None and count >= context.settings.max_photos:
+        raise TooLarge(f"the object has {count} {kind} already", try_next="about 100 photos are plenty")
     who.require_room(0, image.bytes - (same.bytes if same else 0))
     files = context.storage.admit_file(object_id, f"{IMAGES}/{image.kept}", folder / IMAGES / image.kept)
     return image, who.objects.put_image(object_id, image, files, seen_job)
@@ -90,12 +93,18 @@ def train(context: Context, who: Caller, object_id: str, from_stage: str | None,
         _lay_out(db, context, object_id, images, _capture_document(images, options))
         context.storage.forget(db, object_id, redone)
 
-    images = who.objects.images(object_id)
-    first = [f"{IMAGES}/{image.kept}" for image in images if image.kind == "photos"][:1]
-    size = _size(context.storage.view(object_id, first), images)
-    job = who.jobs.train(object_id, options.profile, prepare, size, on_created)
+    job = who.jobs.train(object_id, options.profile, prepare, _size_of(context, object_id, who.objects.images(object_id)), on_created)
     wake(context.broker, job.id)
     return job
+
+
+def forecasts(context: Context, who: Caller, object_id: str) -> dict[str, dict[str, Any] | None]:
+    """What an onboarding of the photos that have come would take, by profile. Raises InputError where there are none."""
+    images = who.objects.images(object_id)
+    if not any(image.kind in ("photos", "video") for image in images):
+        raise InputError("there are no photos", try_next="PUT some: how long it takes goes by them")
+    size = _size_of(context, object_id, images)
+    return {profile: who.jobs.forecast(profile, size) for profile in context.pipeline.profile_names}
 
 
 def checked_options(context: Context, text: str) -> OnboardOptions:
@@ -125,6 +134,11 @@ def _lay_out(db: Connection, context: Context, object_id: str, images: list[Imag
     """`capture/` as the stages find it."""
     names = {f"{image.kind}/{image.file}": image.kept for image in images}
     context.storage.lay_out(db, object_id, names, {"capture.json": document})
+
+
+def _size_of(context: Context, object_id: str, images: list[ImageRow]) -> Size:
+    first = [f"{IMAGES}/{image.kept}" for image in images if image.kind == "photos"][:1]
+    return _size(context.storage.view(object_id, first), images)
 
 
 def _size(folder: Path, images: list[ImageRow]) -> Size:

@@ -18,7 +18,7 @@ from service.document import options_field, options_schema
 from service.etags import answer_with_etag, require_match
 from service.idempotency import IdempotencyKey, Once, digest, once
 from service.options import OnboardOptions
-from service.schemas import Accepted, Artifact, Change, Job, Object, Train
+from service.schemas import Accepted, Artifact, Change, Forecast, Job, Object, Train
 from service.uploads import Form, incoming, receive, receive_text
 from workers.failures import NotFound
 from workers.rows.jobs import JobRow
@@ -143,6 +143,13 @@ def delete_object(object_id: str, context: Ctx, who: Who) -> None:
     """Removes the object, its photos and everything made from them. Not while a job works on it."""
     who.objects.delete(object_id)
     context.storage.delete(object_id)
+
+
+@router.get("/objects/{object_id}/forecast")
+def get_forecast(object_id: str, context: Ctx, who: Who) -> dict[str, Forecast | None]:
+    """What an onboarding of the photos that have come is expected to take under each profile; null where nothing is known of one."""
+    found = captures.forecasts(context, who, object_id)
+    return {profile: None if seconds is None else Forecast.model_validate(seconds) for profile, seconds in found.items()}
 
 
 @router.post("/objects/{object_id}/train", status_code=202, response_model=Accepted)

@@ -20,7 +20,7 @@ import pytest
 from pixels import drawn_on, drop_files, overlap, save_small, share_of_ink
 from playwright.sync_api import Browser, Page, expect
 from served import ROOT, STAND_INS, Server, start_server
-from visits import PICTURES, SIZES, Look, Visit, fits_and_is_read_by_everybody
+from visits import PICTURES, Look, Visit, fits_and_is_read_by_everybody
 
 from reconstruction.generated import CaptureConfig, GeneratedCapture, render_capture
 from reconstruction.generated.capture import GeneratedPhoto

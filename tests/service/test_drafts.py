@@ -162,3 +162,17 @@ def test_a_key_whose_request_failed_may_be_used_again(server: Server) -> None:
     server.wait(first.json()["job"]["id"])
     assert server.client.post(f"/v1/objects/{object_id}/train", headers=headers).json() == first.json()
     assert len(server.client.get("/v1/jobs", params={"object_id": object_id}).json()) == 1
+
+
+def test_how_long_it_takes_is_said_before_it_is_started(server: Server) -> None:
+    object_id = draft(server)
+    path = f"/v1/objects/{object_id}/forecast"
+    assert server.client.get(path).json()["type"] == "/problems/bad-input"
+    put(server, object_id, "a.jpg", photo(1))
+    forecasts = server.client.get(path).json()
+    assert set(forecasts) == {"preview", "standard", "full"}
+    started = server.client.post(f"/v1/objects/{object_id}/train", json={"profile": "preview"}).json()["job"]
+    assert started["estimate"] == forecasts["preview"]
+    assert forecasts["preview"]["seconds"] > 0
+    assert forecasts["full"] is None
+    server.wait(started["id"])

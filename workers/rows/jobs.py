@@ -92,6 +92,11 @@ class JobStore:
             set_object_state(db, object_id, "onboarding")
             return self._begin(db, object_id, profile, size, on_created)
 
+    def forecast(self, profile: str, size: Size) -> dict[str, Any] | None:
+        """What a job would be expected to take; None where nothing can be said."""
+        with self._db.read() as db:
+            return forecast_from(db, self._stages, profile, size)
+
     def all(self, object_id: str | None = None, limit: int = 200, before: str | None = None) -> list[JobRow]:
         """Newest first; `before`: those older than this job."""
         query = select(JOBS).where(*self._mine()).order_by(JOBS.c.created_at.desc(), JOBS.c.id).limit(limit)

@@ -1,6 +1,6 @@
 // The API as this console uses it: typed requests, problems as errors, events as they come.
 
-import type { ObjectRow, Job, Photo, Artifact, Info, Estimate } from "./schema";
+import type { ObjectRow, Job, Photo, ImageKind, Artifact, Info, Estimate, Forecast } from "./schema";
 
 /** An answer that was no success: RFC 9457. `what` failed, `tryNext` says what to do. */
 export class Problem extends Error {
@@ -10,7 +10,7 @@ export class Problem extends Error {
     readonly what: string,
     readonly tryNext: string,
     /** Seconds after which the same may be asked again, where the service says so. */
-    readonly retryAfterS: number | null = null,
+    readonly retryAfterS = 0,
   ) {
     super(tryNext ? `${what}: ${tryNext}` : what);
   }
@@ -38,25 +38,39 @@ export async function request(path: string, init: RequestInit = {}): Promise<Res
     answer = await fetch(path.replace(/^\//, ""), { ...init, headers: { ...authorization(), ...init.headers } });
   } catch (error) {
     if ((error as Error).name === "AbortError") throw error;
-    throw new Problem(0, "unreachable", "the service does not answer", "check that it runs; what was sent is kept");
+    throw unreachable();
   }
   if (answer.ok || answer.status === 304) return answer;
-  throw await problemOf(answer);
+  throw problemOf(answer.status, await answer.text().catch(() => ""), answer.headers.get("Retry-After"));
 }
 
-async function problemOf(answer: Response): Promise<Problem> {
-  const body = await answer.json().catch(() => ({}));
+export function unreachable(): Problem {
+  return new Problem(0, "unreachable", "the service does not answer", "check that it runs; what was sent is kept");
+}
+
+/** What an answer that was no success says of itself. */
+export function problemOf(status: number, text: string, retryAfter: string | null): Problem {
+  let body: Record<string, string> = {};
+  try {
+    body = JSON.parse(text);
+  } catch {
+    // a proxy's page: its status has to do
+  }
   const type = String(body.type ?? "").replace("/problems/", "");
-  const wait = Number(answer.headers.get("Retry-After") ?? NaN);
-  return new Problem(answer.status, type, body.what ?? body.title ?? answer.statusText, body.try_next ?? "", Number.isFinite(wait) ? wait : null);
+  const [what, tryNext] = body.what ? [body.what, body.try_next ?? ""] : [body.detail ?? body.title ?? `the service answered ${status}`, ""];
+  return new Problem(status, type, what, tryNext, Number(retryAfter) || 0);
 }
 
 async function json<T>(path: string, init?: RequestInit): Promise<T> {
   return (await request(path, init)).json();
 }
 
-function post(body?: unknown): RequestInit {
-  const key = { "Idempotency-Key": crypto.randomUUID?.() ?? String(Math.random()) };
+export function newKey(): string {
+  return crypto.randomUUID?.() ?? String(Math.random());
+}
+
+function post(body?: unknown, idempotencyKey = newKey()): RequestInit {
+  const key = { "Idempotency-Key": idempotencyKey };
   return body === undefined
     ? { method: "POST", headers: key }
     : { method: "POST", headers: { ...key, "Content-Type": "application/json" }, body: JSON.stringify(body) };
@@ -64,15 +78,16 @@ function post(body?: unknown): RequestInit {
 
 export const api = {
   info: () => json<Info>("/v1/info"),
-  objects: () => json<ObjectRow[]>("/v1/objects"),
+  objects: (limit = 200) => json<ObjectRow[]>(`/v1/objects?limit=${limit}`),
   object: (id: string) => json<ObjectRow>(`/v1/objects/${id}`),
-  draft: (options: object) => json<ObjectRow>("/v1/objects", post(options)),
+  draft: (options: object, key: string) => json<ObjectRow>("/v1/objects", post(options, key)),
   change: (id: string, change: { name?: string; options?: object }) =>
     json<ObjectRow>(`/v1/objects/${id}`, { method: "PATCH", headers: { "Content-Type": "application/json" }, body: JSON.stringify(change) }),
   remove: (id: string) => request(`/v1/objects/${id}`, { method: "DELETE" }),
   train: (id: string, wish: { from_stage?: string; profile?: string } = {}) =>
     json<{ id: string; job: Job }>(`/v1/objects/${id}/train`, post(wish)),
-  photos: (id: string) => json<Photo[]>(`/v1/objects/${id}/images`),
+  photos: (id: string, kind: ImageKind = "photos") => json<Photo[]>(`/v1/objects/${id}/images?kind=${kind}`),
+  forecast: (id: string) => json<Record<string, Forecast | null>>(`/v1/objects/${id}/forecast`),
   artifacts: (id: string) => json<Artifact[]>(`/v1/objects/${id}/artifacts`),
   jobs: (objectId: string) => json<Job[]>(`/v1/jobs?object_id=${objectId}`),
   job: (id: string) => json<Job>(`/v1/jobs/${id}`),
@@ -83,6 +98,11 @@ export const api = {
 
 export function artifactPath(id: string, name: string): string {
   return `/v1/objects/${id}/artifacts/${name.split("/").map(encodeURIComponent).join("/")}`;
+}
+
+/** An image as it is kept, and where it is PUT. */
+export function imagePath(id: string, name: string, kind: ImageKind): string {
+  return `/v1/objects/${id}/images/${encodeURIComponent(name)}?kind=${kind}`;
 }
 
 /** A kept photo, made small; its longest side has at most so many pixels. `parts/picture.tsx` shows it. */

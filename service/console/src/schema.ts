@@ -41,10 +41,18 @@ export interface Job {
   created_at: number;
   started_at: number | null;
   finished_at: number | null;
-  estimate: { seconds: number; stages: Record<string, number>; learned: number } | null;
+  estimate: Forecast | null;
   eta_s: number | null;
   warnings: CaptureWarning[];
 }
+
+export interface Forecast {
+  seconds: number;
+  stages: Record<string, number>;
+  learned: number;
+}
+
+export type ImageKind = "photos" | "masks" | "depth" | "video";
 
 export interface Photo {
   photo: string;
@@ -54,6 +62,15 @@ export interface Photo {
   bytes: number | null;
   sha256: string | null;
   sent_sha256: string | null;
+}
+
+export interface KeptImage {
+  kind: ImageKind;
+  name: string;
+  file: string;
+  bytes: number;
+  sha256: string;
+  sent_sha256: string;
 }
 
 export interface Artifact {
