@@ -9,7 +9,7 @@ export class Problem extends Error {
     readonly type: string,
     readonly what: string,
     readonly tryNext: string,
-    /** Seconds after which the same may be asked again, where the service says so. */
+    /** When to ask again, where the service says so. */
     readonly retryAfterS = 0,
   ) {
     super(tryNext ? `${what}: ${tryNext}` : what);
@@ -110,9 +110,9 @@ export function thumbnailPath(id: string, photo: string, px: 160 | 320 | 640 | 1
   return `/v1/objects/${id}/images/${encodeURIComponent(photo)}?px=${px}`;
 }
 
-/** An object's file. Throws a Problem where there is none (yet). */
+/** An object's file as it is now. Throws a Problem where there is none (yet). */
 export async function artifact(id: string, name: string): Promise<Response> {
-  return request(artifactPath(id, name));
+  return request(artifactPath(id, name), { cache: "no-cache" });
 }
 
 export interface JobEvent {

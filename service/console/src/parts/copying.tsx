@@ -12,7 +12,7 @@ export function CopyButton({ text, label = "Copy", what }: { text: string; label
   const copy = async () => setSaid((await write(text)) ? "Copied" : "Select it and copy it by hand");
   return (
     <>
-      <button type="button" class="tool" aria-label={`${label} ${what}`} onClick={copy}>{said || label}</button>
+      <button type="button" class="tool" aria-label={`${label}: ${what}`} onClick={copy}>{said || label}</button>
       <span class="unseen" role="status">{said}</span>
     </>
   );

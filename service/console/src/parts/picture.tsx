@@ -86,7 +86,7 @@ function take(key: string, path: string): Kept {
 
 function giveBack(key: string, kept: Kept) {
   kept.users--;
-  if (cache.delete(key)) cache.set(key, kept);
+  if (cache.get(key) === kept && cache.delete(key)) cache.set(key, kept);
   const unused = [...cache].filter(([, one]) => one.users === 0);
   for (const [old, one] of unused.slice(0, -MOST_UNUSED)) {
     cache.delete(old);
@@ -95,7 +95,7 @@ function giveBack(key: string, kept: Kept) {
 }
 
 async function fetchUrl(path: string): Promise<string> {
-  return URL.createObjectURL(await (await request(path)).blob());
+  return URL.createObjectURL(await (await request(path, { cache: "no-cache" })).blob());
 }
 
 const AT_ONCE = 3; // a browser opens six connections to a host: events and everything else need theirs

@@ -1,12 +1,13 @@
 // What tells a model's size and frame: a box with its lengths written on it, and axes at the origin.
 
 import {
-  ArrowHelper, Box3, Box3Helper, type BufferGeometry, CanvasTexture, Color, Group, type Object3D, type PerspectiveCamera, Sprite, SpriteMaterial,
+  ArrowHelper, Box3, Box3Helper, type BufferGeometry, CanvasTexture, Color, Group, type Material, type Object3D, type PerspectiveCamera, Sprite, SpriteMaterial,
   SRGBColorSpace, Vector3,
 } from "three";
 
 export const AXIS_COLORS = { x: "#e5484d", y: "#30a46c", z: "#3e7bfa" } as const;
 const AXES = ["x", "y", "z"] as const;
+const BESIDE = 0.18; // of the way from the middle to the edge
 
 export interface Ruler {
   readonly shown: Object3D;
@@ -25,7 +26,7 @@ export function makeRuler(geometry: BufferGeometry, lengths: readonly string[], 
   return { shown, arrange };
 }
 
-/** The middle of that edge along the axis which lies farthest from the box's middle on the screen; of equals the lower one. */
+/** Beside the middle of that edge along the axis which lies farthest from the box's middle on the screen; of equals the lower one. */
 function outermost(box: Box3, axis: number, frame: Object3D, camera: PerspectiveCamera): Vector3 {
   const middle = box.getCenter(new Vector3());
   const [a, b] = [(axis + 1) % 3, (axis + 2) % 3];
@@ -39,7 +40,7 @@ function outermost(box: Box3, axis: number, frame: Object3D, camera: Perspective
     const distance = Math.hypot((seen.x - center.x) * camera.aspect, seen.y - center.y) - 0.2 * (seen.y - center.y);
     if (distance > farthest) [best, farthest] = [point, distance];
   }
-  return best;
+  return best.lerp(middle, -BESIDE);
 }
 
 /** Arrows of `length` along x, y and z, with their names. */
@@ -48,6 +49,7 @@ export function makeAxes(length: number): Object3D {
   for (const [i, name] of AXES.entries()) {
     const direction = new Vector3().setComponent(i, 1);
     const arrow = new ArrowHelper(direction, new Vector3(), length, AXIS_COLORS[name], 0.14 * length, 0.07 * length);
+    for (const part of [arrow.line, arrow.cone]) [(part.material as Material).depthTest, part.renderOrder] = [false, 2];
     const letter = label(name, AXIS_COLORS[name]);
     letter.position.copy(direction).multiplyScalar(1.12 * length);
     shown.add(arrow, letter);

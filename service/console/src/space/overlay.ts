@@ -30,7 +30,7 @@ export function openOverlay(geometry: BufferGeometry): Overlay {
   const materials = {
     solid: bent(new MeshLambertMaterial({ vertexColors: geometry.hasAttribute("color"), side: DoubleSide })),
     flat: bent(new MeshBasicMaterial({ color: INK, side: DoubleSide })),
-    lines: bent(new MeshBasicMaterial({ color: INK, wireframe: true })),
+    lines: bent(new MeshBasicMaterial({ color: INK, wireframe: true, transparent: true, opacity: 0.5 })),
     depthOnly: bent(new MeshBasicMaterial({ colorWrite: false, side: DoubleSide, polygonOffset: true, polygonOffsetFactor: 1, polygonOffsetUnits: 1 })),
   };
   const [scene, front, behind, camera] = [new Scene(), new Mesh(geometry), new Mesh(geometry, materials.depthOnly), new Camera()];

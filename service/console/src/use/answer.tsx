@@ -14,68 +14,89 @@ interface Given {
   question: Question;
   answer: Estimate;
   geometry: BufferGeometry | null;
+  display: Display;
 }
 
-export function Answer({ question, answer, geometry }: Given) {
+export function Answer({ onDisplay, ...given }: Given & { onDisplay: (change: Partial<Display>) => void }) {
+  const { question, answer, display } = given;
   const [chosen, setChosen] = useState(0);
   const pose = answer.poses[Math.min(chosen, answer.poses.length - 1)]!;
   const [height, width] = pose.mask_rle.size;
   const camera = useMemo(() => pinhole(width, height, answer.K, question.dist ?? []), [answer, question]);
   return (
-    <>
-      <PosePictures question={question} answer={answer} pose={pose} camera={camera} geometry={geometry} />
+    <div class="answer" data-testid="answer">
+      <DisplayTools display={display} onDisplay={onDisplay} />
+      <PosePictures {...given} pose={pose} camera={camera} />
       {answer.poses.length > 1 && <Instances poses={answer.poses} units={answer.units} chosen={chosen} onChoose={setChosen} />}
       <PoseNumbers answer={answer} pose={pose} />
-    </>
+    </div>
   );
 }
 
-const WORDS: Record<Look, string> = { solid: "Solid", wireframe: "Wireframe", outline: "Outline" };
+/** What is drawn over the image, and how. */
+export interface Display {
+  look: Look;
+  opacity: number;
+  box: boolean;
+  axes: boolean;
+  near: boolean;
+}
 
-function PosePictures({ question, answer, pose, camera, geometry }: Given & { pose: Pose; camera: Pinhole }) {
+export const USUAL: Display = { look: "wireframe", opacity: 0.8, box: false, axes: true, near: false };
+
+const WORDS: Record<Look, string> = { solid: "Solid", wireframe: "Wireframe", outline: "Outline" };
+const MARKS = { box: "Box", axes: "Axes", near: "Zoom in" } as const;
+
+function DisplayTools({ display, onDisplay }: { display: Display; onDisplay: (change: Partial<Display>) => void }) {
+  return (
+    <div class="tools" role="group" aria-label="What is drawn over the image">
+      {LOOKS.map((look) => (
+        <button key={look} type="button" class="tool" aria-pressed={display.look === look} onClick={() => onDisplay({ look })}>{WORDS[look]}</button>
+      ))}
+      <span class="apart" />
+      {(Object.keys(MARKS) as (keyof typeof MARKS)[]).map((mark) => (
+        <button key={mark} type="button" class="tool" aria-pressed={display[mark]} onClick={() => onDisplay({ [mark]: !display[mark] })}>{MARKS[mark]}</button>
+      ))}
+      <label class="slider">
+        Opacity
+        <input type="range" min="0" max="1" step="0.05" value={display.opacity} onInput={(event) => onDisplay({ opacity: Number(event.currentTarget.value) })} />
+      </label>
+    </div>
+  );
+}
+
+function PosePictures({ question, answer, pose, camera, geometry, display }: Given & { pose: Pose; camera: Pinhole }) {
   const overlay = useOverlay(geometry);
-  const [look, setLook] = useState<Look>("wireframe");
-  const [opacity, setOpacity] = useState(0.8);
-  const [marks, setMarks] = useState({ Box: false, Axes: true, "Zoom in": false });
-  const part = marks["Zoom in"] ? around(pose, camera) : { x0: 0, y0: 0, width: camera.width, height: camera.height };
-  const painter = (look: Look) =>
+  const part = display.near ? around(pose, camera) : { x0: 0, y0: 0, width: camera.width, height: camera.height };
+  const usePainter = (look: Look) =>
     useCallback(
       (canvas: HTMLCanvasElement) => overlay?.draw(canvas, cropped(camera, part.x0, part.y0, part.width, part.height), pose, look),
       [overlay, camera, pose, look, part.x0, part.y0, part.width],
     );
+  const [over, alone] = [usePainter(display.look), usePainter("solid")];
   const { bitmap, name } = question.picture;
-  const where = `${name} with the object in its pose, score ${pose.score.toFixed(2)}`;
   return (
-    <>
-      <div class="tools" role="group" aria-label="What is drawn over the image">
-        {LOOKS.map((one) => <button key={one} type="button" class="tool" aria-pressed={look === one} onClick={() => setLook(one)}>{WORDS[one]}</button>)}
-        <span class="apart" />
-        {(Object.keys(marks) as (keyof typeof marks)[]).map((mark) => (
-          <button key={mark} type="button" class="tool" aria-pressed={marks[mark]} onClick={() => setMarks({ ...marks, [mark]: !marks[mark] })}>{mark}</button>
-        ))}
-        <label class="slider">
-          Opacity
-          <input type="range" min="0" max="1" step="0.05" value={opacity} onInput={(event) => setOpacity(Number(event.currentTarget.value))} />
-        </label>
-      </div>
-      <div class="pair">
-        <figure>
-          <Layers part={part} photo={bitmap} paint={painter(look)} opacity={opacity} label={where} testid="overlay">
-            {answer.poses.filter((one) => one !== pose).map((one, i) => <Bounds key={i} pose={one} />)}
-            {marks.Box && geometry && <PoseBox camera={camera} pose={pose} box={geometry.boundingBox!} />}
-            {marks.Axes && geometry && <PoseAxes camera={camera} pose={pose} length={0.75 * geometry.boundingSphere!.radius} />}
-          </Layers>
-          <figcaption>
-            {name}: score <strong>{pose.score.toFixed(2)}</strong>
-            {!bitmap && " (this browser can't show such a file; the answer is right all the same)"}
-          </figcaption>
-        </figure>
-        <figure>
-          <Layers part={part} paint={painter("solid")} label="The mesh alone, rendered in this pose" testid="render" />
-          <figcaption>The mesh in this pose{!geometry && ": it could not be loaded"}</figcaption>
-        </figure>
-      </div>
-    </>
+    <div class="pair">
+      <figure>
+        <Layers
+          part={part} photo={bitmap} imageWidth={camera.width} paint={over} opacity={display.opacity} testid="overlay"
+          label={`${name} with the object in its pose, score ${pose.score.toFixed(2)}`}
+        >
+          {answer.poses.filter((one) => one !== pose).map((one, i) => <Bounds key={i} pose={one} />)}
+          <Score pose={pose} part={part} />
+          {display.box && geometry && <PoseBox camera={camera} pose={pose} box={geometry.boundingBox!} />}
+          {display.axes && geometry && <PoseAxes camera={camera} pose={pose} length={0.75 * geometry.boundingSphere!.radius} />}
+        </Layers>
+        <figcaption>
+          {name}: score <strong>{pose.score.toFixed(2)}</strong>
+          {!bitmap && " (this browser can't show such a file; the answer is right all the same)"}
+        </figcaption>
+      </figure>
+      <figure>
+        <Layers part={part} imageWidth={camera.width} paint={alone} label="The mesh alone, rendered in this pose" testid="render" />
+        <figcaption>The mesh in this pose{!geometry && ": it could not be loaded"}</figcaption>
+      </figure>
+    </div>
   );
 }
 
@@ -97,10 +118,19 @@ function useOverlay(geometry: BufferGeometry | null): Overlay | null {
 
 /** A part of the image around the object, of the image's own shape. */
 function around({ bbox_xywh: [x, y, w, h] }: Pose, { width, height }: Pinhole): Part {
-  const share = Math.min(1, Math.max(w / width, h / height) * 1.3);
+  const share = Math.min(1, Math.max(w / width, h / height) * 1.5);
   const [partWidth, partHeight] = [Math.round(width * share), Math.round(height * share)];
   const start = (middle: number, size: number, whole: number) => Math.round(Math.min(Math.max(middle - size / 2, 0), whole - size));
   return { x0: start(x + w / 2, partWidth, width), y0: start(y + h / 2, partHeight, height), width: partWidth, height: partHeight };
+}
+
+function Score({ pose: { bbox_xywh: [x, y], score }, part }: { pose: Pose; part: Part }) {
+  const size = part.width / 28;
+  return (
+    <g class="pose-score">
+      <text x={Math.max(x, part.x0 + size / 2)} y={Math.max(y - size / 2, part.y0 + size)} font-size={size}>{score.toFixed(2)}</text>
+    </g>
+  );
 }
 
 function Bounds({ pose: { bbox_xywh: [x, y, width, height] } }: { pose: Pose }) {

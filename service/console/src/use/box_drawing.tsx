@@ -2,17 +2,18 @@
 
 import { useRef, useState } from "preact/hooks";
 import { Layers } from "./layers";
-import { type Box, numbers } from "./question";
+import { type Box, numbers, type Size } from "./question";
 
 interface Given {
   bitmap: ImageBitmap;
+  size: Size;
   name: string;
   /** As it is typed. */
   box: string;
   onBox: (box: string) => void;
 }
 
-export function BoxDrawing({ bitmap, name, box, onBox }: Given) {
+export function BoxDrawing({ bitmap, size, name, box, onBox }: Given) {
   const [drawing, setDrawing] = useState(false);
   const start = useRef<[number, number] | null>(null);
   const area = useRef<SVGRectElement>(null);
@@ -21,7 +22,7 @@ export function BoxDrawing({ bitmap, name, box, onBox }: Given) {
   const pixel = (event: PointerEvent): [number, number] => {
     const { left, top, width, height } = area.current!.getBoundingClientRect();
     const within = (share: number, size: number) => Math.round(Math.min(Math.max(share, 0), 1) * size - 0.5);
-    return [within((event.clientX - left) / width, bitmap.width), within((event.clientY - top) / height, bitmap.height)];
+    return [within((event.clientX - left) / width, size.width), within((event.clientY - top) / height, size.height)];
   };
   const begin = (event: PointerEvent) => {
     if (!drawing) return;
@@ -39,12 +40,12 @@ export function BoxDrawing({ bitmap, name, box, onBox }: Given) {
   };
   return (
     <div class="box-drawing">
-      <Layers part={{ x0: 0, y0: 0, width: bitmap.width, height: bitmap.height }} photo={bitmap} label={`${name}, ${bitmap.width} × ${bitmap.height}`} testid="question-image">
+      <Layers part={{ x0: 0, y0: 0, ...size }} photo={bitmap} imageWidth={size.width} label={`${name}, ${size.width} × ${size.height}`} testid="question-image">
         {shown && <rect class="drawn" x={shown[0]} y={shown[1]} width={Math.max(0, shown[2] - shown[0])} height={Math.max(0, shown[3] - shown[1])} />}
         <rect
           ref={area}
           class={drawing ? "area drawing" : "area"}
-          x="-0.5" y="-0.5" width={bitmap.width} height={bitmap.height}
+          x="-0.5" y="-0.5" width={size.width} height={size.height}
           onPointerDown={begin} onPointerMove={move} onPointerUp={end} onPointerCancel={end}
         />
       </Layers>
@@ -53,7 +54,7 @@ export function BoxDrawing({ bitmap, name, box, onBox }: Given) {
           {drawing ? "Drag over the object" : "Draw a box"}
         </button>
         {box && <button type="button" class="tool" onClick={() => onBox("")}>No box</button>}
-        <small class="faint">{bitmap.width} × {bitmap.height} px. A box takes a quarter of the time.</small>
+        <small class="faint">{size.width} × {size.height} px. A box takes a quarter of the time.</small>
       </div>
     </div>
   );

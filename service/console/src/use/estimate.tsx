@@ -2,18 +2,16 @@
 
 import type { BufferGeometry } from "three";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { artifact } from "../api";
 import type { Artifact, ObjectRow } from "../schema";
 import { Code } from "../parts/copying";
-import { Answer } from "./answer";
+import { Answer, USUAL } from "./answer";
 import { useAskedPoses } from "./asking_poses";
 import { BoxDrawing } from "./box_drawing";
+import { useComposing } from "./composing";
 import type { Documents } from "./documents";
-import { Asking, NotAnswered, NotFound } from "./no_answer";
 import { ImageChoice } from "./image_choice";
-import { NOTHING_TYPED, openPicture, type Picture, readQuestion, type Typed } from "./question";
-import { QuestionForm, typedLens } from "./question_form";
-import { rememberCamera, rememberedCamera } from "./remembered";
+import { Asking, NotAnswered, NotFound } from "./no_answer";
+import { QuestionForm } from "./question_form";
 import { curlLines, pythonLines } from "./snippets";
 
 interface Given {
@@ -24,62 +22,32 @@ interface Given {
 }
 
 export function EstimateSection({ object, documents, artifacts, geometry }: Given) {
-  const [picture, setPicture] = useState<Picture | null>(null);
-  const [depth, setDepth] = useState<File | null>(null);
-  const [typed, setTyped] = useState<Typed>(NOTHING_TYPED);
-  const [problem, setProblem] = useState("");
   const { asked, ask, stop } = useAskedPoses(object.id);
+  const composing = useComposing(object, documents.lenses, ask, stop);
+  const { picture, depth, typed, problem, type } = composing;
+  const [display, setDisplay] = useState(USUAL);
   const results = useRef<HTMLDivElement>(null);
-  const type = (change: Partial<Typed>) => setTyped((before) => ({ ...before, ...change }));
-
-  const take = (chosen: Picture, camera: Partial<Typed> | null, withDepth: File | null = null) => {
-    stop();
-    setPicture(chosen);
-    setDepth(withDepth);
-    const next = { ...typed, ...(camera ?? { k: NOTHING_TYPED.k, lens: "" }), box: "" };
-    setTyped(next);
-    setProblem("");
-    return next;
-  };
-  const question = (chosen: Picture, withDepth: File | null, fields: Typed) => {
-    const read = readQuestion(chosen, withDepth, fields);
-    setProblem(typeof read === "string" ? read : "");
-    if (typeof read === "string") return;
-    if (read.K && chosen.bitmap) rememberCamera(chosen.bitmap.width, chosen.bitmap.height, fields);
-    ask(read);
-  };
-  const chooseFile = async (file: File, withDepth: File | null) => {
-    const chosen = await openPicture(file, file.name);
-    take(chosen, chosen.bitmap && rememberedCamera(chosen.bitmap.width, chosen.bitmap.height), withDepth);
-  };
-  const chooseExample = async (photo: string, name: string) => {
-    try {
-      const chosen = await openPicture(await (await artifact(object.id, name)).blob(), name.split("/").pop()!, name);
-      const lens = documents.lenses?.[photo];
-      question(chosen, null, take(chosen, lens ? typedLens(lens) : null));
-    } catch (error) {
-      setProblem(String((error as Error).message));
-    }
-  };
   useEffect(() => {
-    if (asked.state === "answered") results.current?.scrollIntoView({ block: "nearest", behavior: "smooth" });
+    if (asked.state === "answered" || asked.state === "failed") results.current?.scrollIntoView({ block: "nearest" });
   }, [asked]);
-
   return (
     <section class="card estimate" aria-labelledby="estimate">
       <h2 id="estimate">Find it in an image</h2>
-      <ImageChoice object={object} picture={picture} depth={depth} examples={examples(documents, artifacts)} onFile={chooseFile} onDepth={setDepth} onExample={chooseExample} />
+      <ImageChoice
+        object={object} picture={picture} depth={depth} examples={examples(documents, artifacts)}
+        onFile={composing.chooseFile} onDepth={composing.setDepth} onExample={composing.chooseExample}
+      />
       {!picture && problem && <p class="problem" role="alert">{problem}</p>}
       {picture && (
         <div class="asking">
-          {picture.bitmap ? (
-            <BoxDrawing bitmap={picture.bitmap} name={picture.name} box={typed.box} onBox={(box) => type({ box })} />
+          {picture.bitmap && picture.size ? (
+            <BoxDrawing bitmap={picture.bitmap} size={picture.size} name={picture.name} box={typed.box} onBox={(box) => type({ box })} />
           ) : (
             <p class="faint">This browser can't show {picture.name}. The service may read it all the same: ask, and the mesh is drawn without the photo.</p>
           )}
           <QuestionForm
             picture={picture} depth={depth} typed={typed} lens={Object.values(documents.lenses ?? {})[0] ?? null} problem={problem}
-            busy={asked.state === "asking"} onType={type} onAsk={() => question(picture, depth, typed)}
+            busy={asked.state === "asking"} onType={type} onAsk={composing.ask}
           />
         </div>
       )}
@@ -88,9 +56,10 @@ export function EstimateSection({ object, documents, artifacts, geometry }: Give
         {asked.state === "failed" && <NotAnswered error={asked.error} onAgain={() => ask(asked.question)} />}
         {asked.state === "answered" && asked.answer.poses.length === 0 && <NotFound question={asked.question} answer={asked.answer} />}
         {asked.state === "answered" && asked.answer.poses.length > 0 && (
-          <div data-testid="answer">
-            <Answer key={asked.answer.timing_ms.total} question={asked.question} answer={asked.answer} geometry={geometry} />
-          </div>
+          <Answer
+            question={asked.question} answer={asked.answer} geometry={geometry}
+            display={display} onDisplay={(change) => setDisplay((before) => ({ ...before, ...change }))}
+          />
         )}
       </div>
       {asked.state !== "none" && asked.state !== "asking" && (

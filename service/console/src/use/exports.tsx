@@ -6,7 +6,7 @@ import type { Artifact } from "../schema";
 
 /** What a file is for, by its name. */
 const PURPOSES: [RegExp, string][] = [
-  [/^mesh\.ply$/, "The mesh in the frame that poses refer to, in metres: for MeshLab, Open3D, CloudCompare."],
+  [/^mesh\.ply$/, "The mesh in the frame that poses refer to: for MeshLab, Open3D, CloudCompare."],
   [/^mesh\.glb$/, "The mesh as glTF, y up: for Blender, browsers, phones."],
   [/^board_from_obj\.json$/, "Where the object stands on its printed board."],
   [/^exports\//, "An export of the object."],

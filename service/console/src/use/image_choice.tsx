@@ -35,7 +35,7 @@ export function ImageChoice({ object, picture, depth, examples, onFile, onDepth,
   return (
     <>
       <div class={over ? "drop over" : "drop"} data-testid="drop" onDragOver={hold} onDragLeave={() => setOver(false)} onDrop={drop}>
-        <FileButton label={picture ? "Another image" : "Choose an image"} accept="image/*,.heic,.heif" testid="choose-image" onFile={(file) => onFile(file, null)} />
+        <FileButton quiet={picture !== null} label={picture ? "Another image" : "Choose an image"} accept="image/*,.heic,.heif" testid="choose-image" onFile={(file) => onFile(file, null)} />
         {picture && <FileButton quiet label={depth ? "Another depth image" : "Add depth"} accept="image/png,.png" testid="choose-depth" onFile={onDepth} />}
         <span class="faint">
           {picture ? picture.name : "or drop it here, with a depth image (16-bit PNG with “depth” in its name) if there is one"}

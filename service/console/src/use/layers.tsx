@@ -13,7 +13,9 @@ export interface Part {
 
 interface Shown {
   part: Part;
+  /** Of the whole image, `imageWidth` of whose pixels it shows. */
   photo?: ImageBitmap | null;
+  imageWidth: number;
   /** Draws over the photo, anew whenever it is another function. */
   paint?: (canvas: HTMLCanvasElement) => void;
   opacity?: number;
@@ -23,7 +25,7 @@ interface Shown {
   children?: ComponentChildren;
 }
 
-export function Layers({ part, photo, paint, opacity = 1, label, testid, children }: Shown) {
+export function Layers({ part, photo, imageWidth, paint, opacity = 1, label, testid, children }: Shown) {
   const frame = useRef<HTMLDivElement>(null);
   const [under, over] = [useRef<HTMLCanvasElement>(null), useRef<HTMLCanvasElement>(null)];
   const width = useWidth(frame);
@@ -31,7 +33,7 @@ export function Layers({ part, photo, paint, opacity = 1, label, testid, childre
     const canvas = under.current;
     if (!canvas || !width) return;
     fitted(canvas, part, width);
-    if (photo) drawPart(canvas, photo, part);
+    if (photo) drawPart(canvas, photo, photo.width / imageWidth, part);
   }, [photo, width, ...key(part)]);
   useEffect(() => {
     const canvas = over.current;
@@ -58,10 +60,10 @@ function fitted(canvas: HTMLCanvasElement, part: Part, width: number): void {
   canvas.height = Math.max(1, Math.round((canvas.width * part.height) / part.width));
 }
 
-function drawPart(canvas: HTMLCanvasElement, photo: ImageBitmap, { x0, y0, width, height }: Part): void {
+function drawPart(canvas: HTMLCanvasElement, photo: ImageBitmap, scale: number, { x0, y0, width, height }: Part): void {
   const context = canvas.getContext("2d")!;
   context.imageSmoothingQuality = "high";
-  context.drawImage(photo, x0, y0, width, height, 0, 0, canvas.width, canvas.height);
+  context.drawImage(photo, scale * x0, scale * y0, scale * width, scale * height, 0, 0, canvas.width, canvas.height);
 }
 
 function useWidth(frame: { current: HTMLElement | null }): number {

@@ -11,7 +11,7 @@ const SOURCES: Record<Estimate["K_source"], string> = {
 
 export function PoseNumbers({ answer, pose }: { answer: Estimate; pose: Pose }) {
   const { units, K, K_source, timing_ms, backend, device } = answer;
-  const taken = { frame: "opencv", units, K, K_source, ...{ object_id: pose.object_id, score: pose.score, R: pose.R, t: pose.t, quat_xyzw: pose.quat_xyzw } };
+  const taken = { frame: "opencv", units, K, K_source, object_id: pose.object_id, score: pose.score, R: pose.R, t: pose.t, quat_xyzw: pose.quat_xyzw };
   return (
     <div class="numbers" data-testid="pose-numbers">
       <dl class="facts">
@@ -25,7 +25,7 @@ export function PoseNumbers({ answer, pose }: { answer: Estimate; pose: Pose }) 
         </div>
         <div>
           <dt>Quaternion</dt>
-          <dd><code>{pose.quat_xyzw.map((value) => value.toFixed(4)).join("  ")}</code> x y z w</dd>
+          <dd><code>{pose.quat_xyzw.map((value) => value.toFixed(4)).join("  ")}</code><small>x, y, z, w</small></dd>
         </div>
       </dl>
       <dl class="facts">
@@ -49,11 +49,10 @@ export function PoseNumbers({ answer, pose }: { answer: Estimate; pose: Pose }) 
             {seconds(timing_ms.total ?? 0)} at the worker{(timing_ms.load ?? 0) > 500 && `, ${seconds(timing_ms.load!)} of it to load the object`}; {backend} rasterizer, networks on {device}
           </dd>
         </div>
-        <div>
-          <dt />
-          <dd><CopyButton text={JSON.stringify(taken, null, 1)} label="Copy as JSON" what="this pose" /></dd>
-        </div>
       </dl>
+      <div class="tools">
+        <CopyButton text={JSON.stringify(taken, null, 1)} label="Copy as JSON" what="this pose" />
+      </div>
     </div>
   );
 }

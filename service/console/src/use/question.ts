@@ -5,10 +5,17 @@ export type Box = readonly [number, number, number, number];
 export interface Picture {
   blob: Blob;
   name: string;
-  /** What the browser made of it; null where it can't show such a file. Upright, as the service counts its pixels. */
+  /** What the browser made of it, or a smaller stand-in; null where it can't show such a file. Upright, as the service counts its pixels. */
   bitmap: ImageBitmap | null;
+  /** Its own pixels; null where they are not known. */
+  size: Size | null;
   /** Of a photo of the object's own capture: its name among the artifacts. */
   artifact: string | null;
+}
+
+export interface Size {
+  width: number;
+  height: number;
 }
 
 /** Fields as they stand in the form. */
@@ -32,8 +39,9 @@ export interface Question {
 
 export const NOTHING_TYPED: Typed = { k: ["", "", "", ""], lens: "", box: "", instances: "1", depthScale: "0.001" };
 
-export async function openPicture(blob: Blob, name: string, artifact: string | null = null): Promise<Picture> {
-  return { blob, name, artifact, bitmap: await createImageBitmap(blob).catch(() => null) };
+export async function openPicture(blob: Blob, name: string): Promise<Picture> {
+  const bitmap = await createImageBitmap(blob).catch(() => null);
+  return { blob, name, bitmap, size: bitmap && { width: bitmap.width, height: bitmap.height }, artifact: null };
 }
 
 /** The numbers of a text, whatever stands between them; null where there is anything else. */

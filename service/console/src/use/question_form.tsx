@@ -1,6 +1,6 @@
 // How the image was taken, and where to look in it.
 
-import type { ComponentChildren } from "preact";
+import { typedLens } from "./composing";
 import { numbers, type Picture, type Typed } from "./question";
 import type { PhotoLens } from "./documents";
 
@@ -29,9 +29,9 @@ export function QuestionForm({ picture, depth, typed, lens, problem, busy, onTyp
         <legend>Camera, in pixels of this image</legend>
         <div class="fields">
           {CAMERA.map((name, i) => (
-            <Field key={name} name={name} value={typed.k[i]!} onType={(text) => onType({ k: withNumber(typed.k, i, text) })} />
+            <Field key={name} name={name} label={name} value={typed.k[i]!} onType={(text) => onType({ k: withNumber(typed.k, i, text) })} />
           ))}
-          <Field name="Lens: k1, k2, p1, p2, k3" class="wide" value={typed.lens} onType={(text) => onType({ lens: text })} />
+          <Field name="lens" label="Lens: k1, k2, p1, p2, k3" class="wide" value={typed.lens} onType={(text) => onType({ lens: text })} />
         </div>
         <p class="faint">
           Left empty, the focal length comes from EXIF or is a guess, and the score says so.{" "}
@@ -41,9 +41,9 @@ export function QuestionForm({ picture, depth, typed, lens, problem, busy, onTyp
         </p>
       </fieldset>
       <div class="fields">
-        <Field name="Box: x0, y0, x1, y1" class="wide" value={typed.box} placeholder="whole image" onType={(text) => onType({ box: text })} />
-        <Field name="At most" value={typed.instances} onType={(text) => onType({ instances: text })}>instances</Field>
-        {depth && <Field name="Depth scale" value={typed.depthScale} onType={(text) => onType({ depthScale: text })}>m per unit</Field>}
+        <Field name="box" label="Box: x0, y0, x1, y1" class="wide" value={typed.box} placeholder="whole image" onType={(text) => onType({ box: text })} />
+        <Field name="instances" label="Find up to" value={typed.instances} onType={(text) => onType({ instances: text })} />
+        {depth && <Field name="depth_scale" label="Depth, m / unit" value={typed.depthScale} onType={(text) => onType({ depthScale: text })} />}
       </div>
       {problem && <p class="problem" role="alert">{problem}</p>}
       <button disabled={busy} data-testid="ask">Find the object</button>
@@ -53,27 +53,26 @@ export function QuestionForm({ picture, depth, typed, lens, problem, busy, onTyp
 
 interface FieldGiven {
   name: string;
+  label: string;
   value: string;
   class?: string;
   placeholder?: string;
   onType: (text: string) => void;
-  children?: ComponentChildren;
 }
 
-function Field({ name, value, class: kind = "", placeholder, onType, children }: FieldGiven) {
+function Field({ name, label, value, class: kind = "", placeholder, onType }: FieldGiven) {
   return (
     <label class={`field ${kind}`}>
-      <span>{name}</span>
+      <span>{label}</span>
       <input
         inputMode="decimal"
         autocomplete="off"
         spellcheck={false}
-        name={name.split(/[: ]/)[0]!.toLowerCase()}
+        name={name}
         value={value}
         placeholder={placeholder}
         onInput={(event) => onType(event.currentTarget.value)}
       />
-      {children && <small>{children}</small>}
     </label>
   );
 }
@@ -86,11 +85,6 @@ function withNumber(k: Typed["k"], i: number, text: string): Typed["k"] {
   return k.map((old, at) => (at === i ? text : old)) as unknown as Typed["k"];
 }
 
-function fits({ camera }: PhotoLens, { bitmap }: Picture): boolean {
-  return bitmap?.width === camera.width && bitmap.height === camera.height;
-}
-
-export function typedLens({ camera, lens }: PhotoLens): Pick<Typed, "k" | "lens"> {
-  const k = [camera.fx, camera.fy, camera.cx, camera.cy].map((value) => String(Number(value.toFixed(3))));
-  return { k: k as unknown as Typed["k"], lens: lens.some(Boolean) ? lens.map((value) => Number(value.toFixed(6))).join(", ") : "" };
+function fits({ camera }: PhotoLens, { size }: Picture): boolean {
+  return size?.width === camera.width && size.height === camera.height;
 }

@@ -1,22 +1,22 @@
 // Cameras that were typed in, by the size of their images: the next image of that size is mostly from the same one.
 
-import type { Typed } from "./question";
+import type { Size, Typed } from "./question";
 
 export type TypedCamera = Pick<Typed, "k" | "lens">;
 
-const key = (width: number, height: number) => `snap6d.camera.${width}x${height}`;
+const key = ({ width, height }: Size) => `snap6d.camera.${width}x${height}`;
 
-export function rememberCamera(width: number, height: number, { k, lens }: TypedCamera): void {
+export function rememberCamera(size: Size, { k, lens }: TypedCamera): void {
   try {
-    localStorage.setItem(key(width, height), JSON.stringify({ k, lens }));
+    localStorage.setItem(key(size), JSON.stringify({ k, lens }));
   } catch {
     // a full or forbidden storage costs typing it again
   }
 }
 
-export function rememberedCamera(width: number, height: number): TypedCamera | null {
+export function rememberedCamera(size: Size): TypedCamera | null {
   try {
-    const found = JSON.parse(localStorage.getItem(key(width, height)) ?? "null");
+    const found = JSON.parse(localStorage.getItem(key(size)) ?? "null");
     return Array.isArray(found?.k) && found.k.length === 4 && typeof found.lens === "string" ? found : null;
   } catch {
     return null;
