@@ -115,36 +115,76 @@ export async function artifact(id: string, name: string): Promise<Response> {
   return request(artifactPath(id, name), { cache: "no-cache" });
 }
 
+export interface LogPart {
+  text: Uint8Array;
+  next: number;
+  size: number;
+}
+
+/** What a stage wrote, from a byte on; past its end: nothing, and how long it is. */
+export async function stageLog(jobId: string, stage: string, offset: number): Promise<LogPart> {
+  const answer = await request(`/v1/jobs/${jobId}/logs?stage=${encodeURIComponent(stage)}&offset=${offset}`);
+  const told = (name: string) => Number(answer.headers.get(name));
+  return { text: new Uint8Array(await answer.arrayBuffer()), next: told("Snap6D-Next-Offset"), size: told("Snap6D-Log-Size") };
+}
+
 export interface JobEvent {
   id: string;
   kind: string;
   data: any;
 }
 
-/** A job's events from its start, then as they happen, until it ends. Taken up again where a connection breaks. */
-export async function* jobEvents(id: string, signal: AbortSignal): AsyncGenerator<JobEvent> {
-  for (let last = "", waited = 0; !signal.aborted; ) {
+const SILENT_MS = 60_000; // the service says something every 20 s: a connection that says nothing is dead
+
+/** A job's events after that one, then as they happen, until it is over. Taken up again where a connection breaks. */
+export async function* jobEvents(id: string, signal: AbortSignal, after = ""): AsyncGenerator<JobEvent> {
+  for (let last = after, waited = 0; !signal.aborted; ) {
+    const silence = new Silence(signal);
     try {
-      const answer = await request(`/v1/jobs/${id}/events`, { headers: last ? { "Last-Event-ID": last } : {}, signal });
+      const headers: Record<string, string> = last ? { "Last-Event-ID": last } : {};
+      const answer = await request(`/v1/jobs/${id}/events`, { headers, signal: silence.signal });
       if (answer.status === 204 || !answer.body) return;
-      for await (const event of parseEvents(answer.body)) {
+      for await (const event of parseEvents(answer.body, silence.broken)) {
         [last, waited] = [event.id, 0];
         yield event;
-        if (event.kind === "job.ended") return;
       }
     } catch (error) {
       if (signal.aborted || (error instanceof Problem && error.status === 404)) return;
+    } finally {
+      silence.end();
     }
     await new Promise((resume) => setTimeout(resume, Math.min(10_000, 500 * 2 ** waited++)));
   }
 }
 
-async function* parseEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<JobEvent> {
-  let text = "";
-  const decoder = new TextDecoder();
-  for await (const chunk of body) {
-    text += decoder.decode(chunk, { stream: true });
-    const blocks = text.split("\n\n");
+/** Aborts with `outer`, and when it was not broken for too long. */
+class Silence {
+  private readonly control = new AbortController();
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  readonly signal = this.control.signal;
+
+  constructor(private readonly outer: AbortSignal) {
+    outer.addEventListener("abort", this.end);
+    this.broken();
+  }
+
+  readonly broken = () => {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.control.abort(), SILENT_MS);
+  };
+
+  readonly end = () => {
+    clearTimeout(this.timer);
+    this.outer.removeEventListener("abort", this.end);
+    this.control.abort();
+  };
+}
+
+async function* parseEvents(body: ReadableStream<Uint8Array>, onChunk: () => void): AsyncGenerator<JobEvent> {
+  const reader = body.pipeThrough(new TextDecoderStream() as unknown as TransformStream<Uint8Array, string>).getReader();
+  for (let text = "", chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
+    onChunk();
+    const blocks = (text + chunk.value).split("\n\n");
     text = blocks.pop()!;
     for (const block of blocks) {
       const fields = new Map(block.split("\n").map((line) => line.split(/: ?(.*)/s, 2) as [string, string]));

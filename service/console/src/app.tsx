@@ -44,9 +44,9 @@ export function App() {
   );
 }
 
-function Page({ route: [name, id, tab] }: { route: string[] }) {
+function Page({ route: [name, id, tab, part] }: { route: string[] }) {
   if (name === undefined) return <ObjectsPage />;
   if (name === "new") return <NewObjectPage draft={id} />;
-  if (name === "objects" && id) return <ObjectPage key={id} id={id} tab={tab} />;
+  if (name === "objects" && id) return <ObjectPage key={id} id={id} tab={tab} part={part} />;
   return <EmptyState title="There is no such page" advice="Go back to the objects." action={{ label: "Objects", href: "#/" }} />;
 }

@@ -37,7 +37,7 @@ export interface Job {
   stages: StageRow[];
   queue_position: number | null;
   waiting_for: string | null;
-  error: { code: string; what: string; try_next: string } | null;
+  error: { code: string; what: string; try_next: string; retryable?: boolean } | null;
   created_at: number;
   started_at: number | null;
   finished_at: number | null;
@@ -84,6 +84,7 @@ export interface Info {
   stages: string[];
   profiles: string[];
   limits: Record<string, number>;
+  options: { onboard: { properties: Record<string, { description?: string }> } };
 }
 
 export interface Pose {

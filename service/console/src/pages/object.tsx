@@ -8,7 +8,7 @@ import { WatchTab } from "./watch";
 
 const TABS = { watch: "Watch", use: "Use" };
 
-export function ObjectPage({ id, tab }: { id: string; tab?: string }) {
+export function ObjectPage({ id, tab, part }: { id: string; tab?: string; part?: string }) {
   const { value: object, error, again } = useAsked(() => api.object(id), [id], 3000);
   if (!object) return error ? <Failure error={error} action={{ label: "Try again", onClick: again }} /> : <Loading what="Looking …" />;
   const shown = tab ?? (object.state === "ready" ? "use" : "watch");
@@ -20,7 +20,7 @@ export function ObjectPage({ id, tab }: { id: string; tab?: string }) {
           <a key={name} href={`#/objects/${id}/${name}`} aria-current={name === shown ? "page" : undefined}>{label}</a>
         ))}
       </nav>
-      {shown === "use" ? <UseTab object={object} /> : <WatchTab object={object} onChange={again} />}
+      {shown === "use" ? <UseTab object={object} /> : <WatchTab object={object} part={part} onChange={again} />}
     </>
   );
 }
