@@ -48,7 +48,7 @@ export function PhotosPart({ object, job, files }: PartProps) {
 function PhotoTile({ object, photo, overlay, onOpen }: { object: string; photo: Photo; overlay?: number; onOpen: () => void }) {
   const path = overlay ? artifactPath(object, overlayName(photo.photo)) : thumbnailPath(object, photo.photo, 320);
   return (
-    <button type="button" class="photo" onClick={onOpen} aria-label={`${photo.photo}, ${photo.verdict}: look at it`} data-testid={`photo-${photo.photo}`}>
+    <button type="button" class="photo" onClick={onOpen} data-testid={`photo-${photo.photo}`}>
       <Picture path={path} version={overlay ?? photo.sha256 ?? ""} alt="" />
       <span class="photo-name">{photo.photo}</span>
       <Verdict photo={photo} />
