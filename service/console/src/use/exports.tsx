@@ -3,19 +3,36 @@
 import { useState } from "preact/hooks";
 import { artifact, Problem } from "../api";
 import type { Artifact } from "../schema";
+import { useAsked } from "../parts/asking";
 
-/** What a file is for, by its name. */
+/** Who wants a file, by its name. What is in it, exports.json says of its own. */
 const PURPOSES: [RegExp, string][] = [
   [/^mesh\.ply$/, "The mesh in the frame that poses refer to: for MeshLab, Open3D, CloudCompare."],
   [/^mesh\.glb$/, "The mesh as glTF, y up: for Blender, browsers, phones."],
-  [/^board_from_obj\.json$/, "Where the object stands on its printed board."],
-  [/^exports\//, "An export of the object."],
+  [/^board_from_obj\.json$/, "Where the object stood on its printed board."],
+  [/^exports\/.*\.obj$/, "For Blender, game engines and most of the rest; keep its .mtl and .png beside it."],
+  [/^exports\/.*\.urdf$/, "For robots and their simulators; keep the OBJ and the hull beside it."],
+  [/^exports\/.*\.zip$/, "For training and judging other pose estimators."],
+  [/^exports\/.*\.yaml$/, "For a look at what a ROS 2 node says."],
+  [/^exports\/(?!exports\.json$)/, ""],
 ];
 
+interface Described {
+  files: Record<string, string>;
+  left_out: Record<string, { what: string; try_next: string }>;
+}
+
+const UNDESCRIBED: Described = { files: {}, left_out: {} };
+
 export function Exports({ id, artifacts }: { id: string; artifacts: Artifact[] }) {
+  const described = artifacts.some((one) => one.name === "exports/exports.json");
+  const { value: { files: about, left_out } = UNDESCRIBED } = useAsked(
+    async (): Promise<Described> => (described ? (await artifact(id, "exports/exports.json")).json() : UNDESCRIBED),
+    [id, described],
+  );
   const files = artifacts.flatMap((one) => {
     const purpose = PURPOSES.find(([pattern]) => pattern.test(one.name));
-    return purpose ? [{ ...one, purpose: purpose[1] }] : [];
+    return purpose ? [{ ...one, purpose: [sentence(about[one.name.replace(/^exports\//, "")] ?? ""), purpose[1]].filter(Boolean).join(" ") }] : [];
   });
   if (!files.length) return null;
   return (
@@ -24,6 +41,7 @@ export function Exports({ id, artifacts }: { id: string; artifacts: Artifact[] }
       <ul class="exports" data-testid="exports">
         {files.map((file) => <Export key={file.name} id={id} {...file} />)}
       </ul>
+      {Object.entries(left_out).map(([name, why]) => <p key={name} class="faint">Not made: {name}. {sentence(why.what)} {sentence(why.try_next)}</p>)}
     </section>
   );
 }
@@ -59,6 +77,10 @@ function save(blob: Blob, name: string): void {
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+function sentence(text: string): string {
+  return text && `${text[0]!.toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 }
 
 function size(bytes: number): string {
