@@ -15,6 +15,9 @@ interface Props {
   onShown?: (image: HTMLImageElement) => void;
 }
 
+/** Without it browsers draw a border around what is to come. */
+const NOTHING = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA=";
+
 /** `data-state` is waiting, shown, missing (there is none yet) or broken; in all but `shown` its text stands in for it. */
 export function Picture({ path, alt, version = "", class: name = "", width, height, onShown }: Props) {
   const image = useRef<HTMLImageElement>(null);
@@ -25,12 +28,12 @@ export function Picture({ path, alt, version = "", class: name = "", width, heig
       ref={image}
       class={`picture ${name}`}
       data-state={state}
-      src={url}
+      src={state === "waiting" ? NOTHING : url}
       alt={alt}
       width={width}
       height={height}
       decoding="async"
-      onLoad={(event) => onShown?.(event.currentTarget)}
+      onLoad={(event) => url && onShown?.(event.currentTarget)}
     />
   );
 }

@@ -17,11 +17,11 @@ export function CurveChart({ curve }: { curve: Curve }) {
   );
 }
 
-function Plot({ curve: { rows, steps }, width }: { curve: Curve; width: number }) {
-  const drawn = rows.filter(({ loss }) => loss > 0); // of others there is no logarithm
-  const losses = drawn.map(({ loss }) => loss);
+function Plot({ curve: { points, steps }, width }: { curve: Curve; width: number }) {
+  const now = points.at(-1)!;
+  const losses = points.map(({ loss }) => loss);
   const [low, high] = [Math.min(...losses) / 1.15, Math.max(...losses) * 1.15];
-  const end = Math.max(steps, drawn.at(-1)!.step, 1);
+  const end = Math.max(steps, now.step, 1);
   const x = (step: number) => LEFT + ((width - LEFT - RIGHT) * step) / end;
   const y = (loss: number) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - Math.log(loss / low) / Math.log(high / low));
   return (
@@ -38,8 +38,8 @@ function Plot({ curve: { rows, steps }, width }: { curve: Curve; width: number }
       <line class="axis" x1={LEFT} x2={width - RIGHT} y1={HEIGHT - BOTTOM} y2={HEIGHT - BOTTOM} />
       <text class="axis-name" x={(LEFT + width - RIGHT) / 2} y={HEIGHT - 6} text-anchor="middle">training step</text>
       <text class="axis-name" transform={`translate(12 ${(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)`} text-anchor="middle">loss, log scale</text>
-      <polyline points={drawn.map(({ step, loss }) => `${x(step).toFixed(1)},${y(loss).toFixed(1)}`).join(" ")} />
-      <circle cx={x(drawn.at(-1)!.step)} cy={y(drawn.at(-1)!.loss)} r="3.5" />
+      <polyline points={points.map(({ step, loss }) => `${x(step).toFixed(1)},${y(loss).toFixed(1)}`).join(" ")} />
+      <circle cx={x(now.step)} cy={y(now.loss)} r="3.5" />
     </svg>
   );
 }

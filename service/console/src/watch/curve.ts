@@ -2,10 +2,30 @@
 
 import type { Job } from "../schema";
 
-/** live/STAGE/curve.json */
-export interface Curve {
-  rows: ({ step: number; loss: number } & Record<string, number>)[];
+/** live/STAGE/curve.json while the stage runs, STAGE/curve.json after it. What was no number is null. */
+export interface CurveFile {
+  rows: ({ step: number } & Record<string, number | null>)[];
   steps: number;
+}
+
+/** What of it can be drawn on a log axis: at least one point. `last`: the other numbers of the last row. */
+export interface Curve {
+  points: { step: number; loss: number }[];
+  steps: number;
+  last: [string, number][];
+}
+
+export function readCurve({ rows, steps }: CurveFile): Curve | null {
+  const points = rows.flatMap(({ step, loss }) => (loss ? [{ step, loss }] : [])).filter(({ loss }) => loss > 0);
+  const last = Object.entries(rows.at(-1) ?? {}).flatMap(([name, value]) => (value === null || name === "step" || name === "loss" ? [] : [[name, value] as [string, number]]));
+  return points.length ? { points, steps, last } : null;
+}
+
+/** Where the stage's numbers are by now: those of the run that goes on before those that were kept. */
+export function curveName({ stages }: Job, stage: string, files: Map<string, number>): string | undefined {
+  const [live, kept] = [`live/${stage}/curve.json`, `${stage}/curve.json`];
+  const done = stages.some(({ name, status }) => name === stage && (status === "succeeded" || status === "skipped"));
+  return (done ? [kept, live] : [live, kept]).find((name) => files.has(name));
 }
 
 export const count = (n: number) => n.toLocaleString("en");
@@ -19,8 +39,8 @@ export function significant(value: number): string {
 }
 
 /** For those who don't see the chart. */
-export function curveInWords({ rows, steps }: Curve): string {
-  const [first, last] = [rows[0]!, rows.at(-1)!];
+export function curveInWords({ points, steps }: Curve): string {
+  const [first, last] = [points[0]!, points.at(-1)!];
   const verb = last.loss < first.loss ? "fell" : "rose";
   return `The loss ${verb} from ${significant(first.loss)} at step ${count(first.step)} to ${significant(last.loss)} at step ${count(last.step)} of ${count(steps)}.`;
 }

@@ -96,7 +96,7 @@ export function useFiles(objectId: string, job: Job): Map<string, number> | unde
         (error) => current && !(error instanceof Problem) && setFiles((before) => before ?? new Map()),
       );
     look();
-    const timer = going ? setInterval(() => document.visibilityState === "visible" && look(), 10_000) : undefined;
+    const timer = going ? setInterval(() => document.visibilityState === "visible" && look(), 5000) : undefined;
     return () => {
       current = false;
       clearInterval(timer);

@@ -13,7 +13,8 @@ const EVERY_MS = 1500;
 
 export function LogPart({ job }: PartProps) {
   const [chosen, setChosen] = useState<string>();
-  const stage = chosen ?? latest(job);
+  const [held, setHeld] = useState<string>(); // who reads further up keeps the stage when the next one begins
+  const stage = chosen ?? held ?? latest(job);
   const { lines, error } = useLog(job.id, stage, !isOver(job));
   return (
     <>
@@ -27,28 +28,32 @@ export function LogPart({ job }: PartProps) {
         </label>
       </div>
       {error !== undefined && <p class="tone-warn">{(error as Error).message}</p>}
-      <Tail key={stage} lines={lines} name={stageTitle(stage)} />
+      <Tail key={stage} lines={lines} name={stageTitle(stage)} onFollowing={(following) => setHeld(following ? undefined : stage)} />
     </>
   );
 }
 
 /** Stays at the end while the reader is there. */
-function Tail({ lines, name }: { lines: string[]; name: string }) {
+function Tail({ lines, name, onFollowing }: { lines: string[]; name: string; onFollowing: (following: boolean) => void }) {
   const box = useRef<HTMLPreElement>(null);
   const [following, setFollowing] = useState(true);
   useLayoutEffect(() => {
     if (following) box.current!.scrollTop = box.current!.scrollHeight;
   }, [lines, following]);
+  const follow = (now: boolean) => {
+    setFollowing(now);
+    onFollowing(now);
+  };
   const onScroll = () => {
     const { scrollTop, scrollHeight, clientHeight } = box.current!;
-    setFollowing(scrollHeight - scrollTop - clientHeight < 24);
+    follow(scrollHeight - scrollTop - clientHeight < 24);
   };
   return (
     <div class="tail">
       <pre ref={box} tabIndex={0} role="region" aria-label={`Log of the stage ${name}`} onScroll={onScroll} data-testid="log">
         {lines.length ? lines.join("\n") : "Nothing has been written yet."}
       </pre>
-      {!following && <button type="button" class="tool" onClick={() => setFollowing(true)}>To the end</button>}
+      {!following && <button type="button" class="tool" onClick={() => follow(true)}>To the end</button>}
       <small>{`${lines.length.toLocaleString("en")} lines${lines.length === MOST_LINES ? ", the last ones" : ""}`}</small>
     </div>
   );

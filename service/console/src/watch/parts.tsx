@@ -30,7 +30,7 @@ const PARTS: Record<string, Part> = {
   cameras: { label: "Cameras", show: CamerasPart, stage: "sfm", has: (files) => files.has("sfm/cloud.json") },
   coverage: { label: "Coverage", show: CoveragePart, stage: "coverage", has: (files) => files.has("coverage.json") },
   surface: { label: "Surface", show: SurfacePart, stage: "surface", has: (files) => files.has("mesh.glb") || files.has("live/surface/mesh.glb") },
-  training: { label: "Training", show: TrainingPart, stage: "surface", has: (files) => files.has("live/surface/curve.json") },
+  training: { label: "Training", show: TrainingPart, stage: "surface", has: (files) => files.has("live/surface/curve.json") || files.has("surface/curve.json") },
   log: { label: "Log", show: LogPart, has: () => true },
 };
 

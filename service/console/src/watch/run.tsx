@@ -26,9 +26,14 @@ export function RunCard({ object, job, at, error, onJob }: Props) {
       {error !== undefined && !isOver(job) && (
         <p class="tone-warn" data-testid="not-live">{`No news since ${clock(at)}: ${(error as Error).message}.`}</p>
       )}
-      {job.error && job.status === "failed" && <Stopped object={object} job={job} error={job.error} />}
+      {job.error && job.status === "failed" && <Stopped error={job.error} />}
       {(job.status === "queued" || job.status === "running") && <CancelButton job={job} onJob={onJob} />}
-      {(job.status === "failed" || job.status === "canceled") && <ResumeButton job={job} onJob={onJob} />}
+      {(job.status === "failed" || job.status === "canceled") && (
+        <div class="tools">
+          {!isCurable(job) && <a class="button" href={`#/new/${object.id}`} data-testid="change-capture">Change photos or options</a>}
+          <ResumeButton job={job} onJob={onJob} />
+        </div>
+      )}
     </section>
   );
 }
@@ -73,8 +78,8 @@ function Waiting({ job }: { job: Job }) {
   );
 }
 
-/** What failed, what to try, and where: the photos or the options, unless the same may succeed when it is tried again. */
-function Stopped({ object, job, error }: { object: ObjectRow; job: Job; error: NonNullable<Job["error"]> }) {
+/** What failed, what to try, and whether the same may succeed when it is tried again. */
+function Stopped({ error }: { error: NonNullable<Job["error"]> }) {
   return (
     <div class="stopped" role="alert" data-testid="job-error">
       <p><strong>{error.what}</strong></p>
@@ -82,11 +87,13 @@ function Stopped({ object, job, error }: { object: ObjectRow; job: Job; error: N
       {error.retryable ? (
         <p class="faint">It may well succeed when it is resumed.</p>
       ) : (
-        <p><a href={`#/new/${object.id}`}>Change photos or options</a><span class="faint">{`; with the same ones ${stageTitle(firstOpen(job)).toLowerCase()} will fail again.`}</span></p>
+        <p class="faint">With the same photos and options it will fail again.</p>
       )}
     </div>
   );
 }
+
+const isCurable = (job: Job) => job.status === "canceled" || job.error?.retryable === true;
 
 const firstOpen = (job: Job) => (job.stages.find(({ status }) => status !== "succeeded" && status !== "skipped") ?? job.stages[0]!).name;
 
@@ -98,7 +105,7 @@ function ResumeButton({ job, onJob }: { job: Job; onJob: (job: Job) => void }) {
   };
   return (
     <>
-      <button type="button" disabled={state.asking} onClick={resume} data-testid="resume">{`Resume: ${stageTitle(firstOpen(job)).toLowerCase()}`}</button>
+      <button type="button" class={isCurable(job) ? "" : "quiet"} disabled={state.asking} onClick={resume} data-testid="resume">{`Resume: ${stageTitle(firstOpen(job)).toLowerCase()}`}</button>
       {state.refused !== undefined && <Failure error={state.refused} />}
     </>
   );

@@ -2,7 +2,7 @@
 
 import type { Job } from "../schema";
 import { CurveChart } from "./chart";
-import { type Curve, significant } from "./curve";
+import { type Curve, type CurveFile, curveName, readCurve, significant } from "./curve";
 import { useDocument } from "./documents";
 import type { PartProps } from "./parts";
 import { stageTitle, whenAfter } from "./words";
@@ -15,21 +15,23 @@ export function TrainingPart({ object, job, files }: PartProps) {
       {TRAINED.filter((name) => job.stages.some((stage) => stage.name === name)).map((name) => (
         <section key={name} class="card" aria-labelledby={`curve-${name}`} data-testid={`curve-${name}`}>
           <h2 id={`curve-${name}`}>{stageTitle(name)}</h2>
-          <StageCurve objectId={object.id} job={job} stage={name} bytes={files.get(`live/${name}/curve.json`)} />
+          <StageCurve object={object} job={job} files={files} stage={name} />
         </section>
       ))}
     </>
   );
 }
 
-function StageCurve({ objectId, job, stage, bytes }: { objectId: string; job: Job; stage: string; bytes: number | undefined }) {
-  const curve = useDocument<Curve>(objectId, `live/${stage}/curve.json`, bytes);
-  if (curve === undefined) return <p class="faint">Reading …</p>;
-  if (!curve?.rows.some(({ loss }) => loss > 0)) return <p class="faint">{notYet(job, stage)}</p>;
+function StageCurve({ object, job, files, stage }: PartProps & { stage: string }) {
+  const name = curveName(job, stage, files);
+  const file = useDocument<CurveFile>(object.id, name ?? "", name ? files.get(name) : undefined);
+  if (file === undefined) return <p class="faint">Reading …</p>;
+  const curve = file && readCurve(file);
+  if (!curve) return <p class="faint">{notYet(job, stage)}</p>;
   return (
     <>
       <CurveChart curve={curve} />
-      <Others row={curve.rows.at(-1)!} />
+      <Last of={curve.last} />
     </>
   );
 }
@@ -41,7 +43,6 @@ function notYet(job: Job, stage: string): string {
   return row.status === "running" ? "The curve appears with its first steps." : `The curve appears when this stage begins${before ? whenAfter(job, before.name) : ""}.`;
 }
 
-function Others({ row: { step: _, loss: __, ...others } }: { row: Curve["rows"][number] }) {
-  const named = Object.entries(others).filter(([, value]) => Number.isFinite(value));
-  return named.length ? <p class="faint">{`Last: ${named.map(([name, value]) => `${name.replaceAll("_", " ")} ${significant(value)}`).join(" · ")}`}</p> : null;
+function Last({ of: numbers }: { of: Curve["last"] }) {
+  return numbers.length ? <p class="faint">{`By now: ${numbers.map(([name, value]) => `${name.replaceAll("_", " ")} ${significant(value)}`).join(" · ")}`}</p> : null;
 }
