@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from reconstruction.errors import StorageError
+from reconstruction.live import Live
 from reconstruction.workspace import Workspace, folder_digest, json_digest
 
 Quality = dict[str, Any]
@@ -43,12 +44,14 @@ class StageContext:
     """What a stage may touch: it reads artifacts through `workspace`, writes into `out`, keeps checkpoints in `scratch`.
 
     `scratch` survives a killed attempt with the same inputs and config, and is removed once the stage has succeeded.
+    `live` is for people who watch.
     """
 
     workspace: Workspace
     out: Path
     scratch: Path
     progress: Progress = silent
+    live: Live = field(default_factory=Live)
 
 
 Config = TypeVar("Config")
@@ -97,7 +100,7 @@ def run_stage(stage: Stage[Config], config: Config, workspace: Workspace, progre
         scratch = _scratch(workspace.scratch(stage.name), wanted)
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        quality = stage.run(config, StageContext(workspace, partial, scratch, progress))
+        quality = stage.run(config, StageContext(workspace, partial, scratch, progress, Live(workspace.live(stage.name))))
         seconds = time.monotonic() - started
         record = {
             "stage": stage.name,

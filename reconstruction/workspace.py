@@ -171,6 +171,14 @@ class Workspace:
     def accuracy(self) -> Path:
         return self.root / "validation" / "accuracy.json"
 
+    def live(self, stage: str) -> Path:
+        """What a running stage shows to people who watch."""
+        return self.root / "live" / stage
+
+    def end_live(self) -> None:
+        """A run begins anew, or has ended well: what was shown on the way is out of date."""
+        shutil.rmtree(self.root / "live", ignore_errors=True)
+
     def partial(self, stage: str) -> Path:
         """What a running stage has written so far. Nobody reads it; a failed stage's is only in the way."""
         return self.root / f".{stage}.partial"

@@ -12,11 +12,14 @@ from service.problems import Changed
 
 def answer_with_etag(model: BaseModel, if_none_match: str | None) -> Response:
     """The model as JSON, or 304 where the caller has it already."""
-    body = model.model_dump_json().encode()
+    return answer_bytes(model.model_dump_json().encode(), "application/json", if_none_match)
+
+
+def answer_bytes(body: bytes, media_type: str, if_none_match: str | None) -> Response:
     headers = {"ETag": _etag(body), "Cache-Control": "private, no-cache"}
     if if_none_match is not None and is_current(if_none_match, headers["ETag"]):
         return Response(status_code=304, headers=headers)
-    return Response(body, headers=headers, media_type="application/json")
+    return Response(body, headers=headers, media_type=media_type)
 
 
 def require_match(model: BaseModel, if_match: str | None) -> None:

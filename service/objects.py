@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mimetypes
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +16,7 @@ from service import captures
 from service.access import Caller, Who
 from service.context import Context, Ctx
 from service.document import options_field, options_schema
-from service.etags import answer_with_etag, require_match
+from service.etags import answer_bytes, answer_with_etag, require_match
 from service.idempotency import IdempotencyKey, Once, digest, once
 from service.options import OnboardOptions
 from service.schemas import Accepted, Artifact, Change, Forecast, Job, Object, Train
@@ -35,16 +36,21 @@ ARTIFACTS = (
     "heldout.png",
     "photos.json",
     "sfm/lens.json",
+    "sfm/cloud.json",
     "scale/scale.json",
     "scale/views.json",
     "validation/accuracy.json",
     "surface/*.png",
     "surface/*.jpg",
     "masks/**/*.png",
+    "masks/overlays/*.jpg",
+    "surface/curve.json",
+    "correspondence/curve.json",
     "validation/*.png",
     "validation/*.jpg",
     "capture/photos/*",
     "logs/*.log",
+    "live/*/*",
 )
 
 _files = {"type": "array", "items": {"type": "string", "format": "binary"}}
@@ -172,11 +178,21 @@ def list_artifacts(object_id: str, context: Ctx, who: Who) -> list[Artifact]:
 
 
 @router.get("/objects/{object_id}/artifacts/{name:path}", response_class=FileResponse)
-def get_artifact(object_id: str, name: str, context: Ctx, who: Who) -> FileResponse:
-    """One file; byte ranges and ETag are understood."""
+def get_artifact(object_id: str, name: str, context: Ctx, who: Who, if_none_match: Annotated[str | None, Header()] = None) -> Response:
+    """One file; byte ranges and ETag are understood. What running stages show (`live/`) is replaced all the time: 304 where it was not."""
     who.objects.get(object_id)
     # Looked up among the files that exist: a name is never made into a path.
     if name not in context.storage.listing(object_id, ARTIFACTS):
-        raise NotFound(f"object {object_id} has no artifact {name!r}", try_next=f"GET /v1/objects/{object_id}/artifacts lists them")
+        raise _no_artifact(object_id, name)
     path = context.storage.view(object_id, [name]) / name
-    return FileResponse(path, filename=path.name)
+    if not name.startswith("live/"):
+        return FileResponse(path, filename=path.name)
+    try:  # read at once: the next one may take its place while it is sent
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise _no_artifact(object_id, name) from error
+    return answer_bytes(content, mimetypes.guess_type(name)[0] or "application/octet-stream", if_none_match)
+
+
+def _no_artifact(object_id: str, name: str) -> NotFound:
+    return NotFound(f"object {object_id} has no artifact {name!r}", try_next=f"GET /v1/objects/{object_id}/artifacts lists them")

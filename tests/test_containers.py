@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,18 @@ def test_the_api_image_holds_no_torch() -> None:
     assert "--no-deps ." in text
     brought = installed_with(api_requirements())
     assert not [name for name in brought if name.startswith(HEAVY)]
+
+
+def test_the_api_image_brings_the_console_but_not_what_built_it() -> None:
+    console, build, last = "\n".join(f"{word} {rest}" for word, rest in instructions("Dockerfile.api")).split("\nFROM ")
+    assert "COPY service/console/package.json service/console/package-lock.json ./\nRUN npm ci" in console, "the locked versions"
+    steps = ("COPY service service", "COPY --from=console /console/dist service/console/dist", "--no-deps .")
+    assert sorted(steps, key=build.index) == list(steps)
+    assert "console" not in last
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert {"**/node_modules", "service/console/dist"} <= set(ignored), "built in the image, whatever lies here"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["tool"]["setuptools"]["package-data"]["service"] == ["console/dist/*"]
 
 
 IN_THE_IMAGE = """

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from reconstruction.workspace import Workspace
 from workers.failures import StageCrashed
 from workers.pipeline import Recipe, StageEvent, Step, load
 from workers.publish import publish
@@ -32,7 +33,9 @@ def run_pipeline(
     `should_cancel` is asked about once a second; when it says so, or raises, or this process dies, the stage's processes end.
     A crashed stage is tried again, up to `max_attempts`; a PipelineError of the stage itself is final.
     Raises what the stage raised, StageCrashed, or Canceled; InputError for an unknown `until`. Finished stages are kept in every case.
+    What stages show on the way (`live/`) stays after a failure, until the next run.
     """
+    Workspace(object_dir).end_live()
     steps = load(recipe.pipeline).up_to(until)
     total = sum(step.share for step in steps)
     done = 0.0
@@ -42,6 +45,7 @@ def run_pipeline(
             _try_stage(object_dir, recipe, track, should_cancel, max_attempts)
         done += step.share
     publish(object_dir, [step.name for step in steps])
+    Workspace(object_dir).end_live()
 
 
 def _try_stage(object_dir: Path, recipe: Recipe, track: _Track, should_cancel: Callable[[], bool], max_attempts: int) -> None:

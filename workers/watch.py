@@ -16,7 +16,7 @@ from workers.rows.claims import Claim, ClaimStore
 from workers.rows.parts import Parts, scratch_of
 from workers.settings import Settings
 
-NOTES = ("logs", "attempt")
+NOTES = ("logs", "attempt", "live")
 """Parts that are worth a look while a stage runs, and after it has failed."""
 NOTES_EVERY_S = 20.0
 _log = logging.getLogger("snap6d")

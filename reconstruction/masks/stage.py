@@ -14,6 +14,7 @@ from reconstruction.locate.region import Region
 from reconstruction.masks import MASKERS, Masker
 from reconstruction.masks.given import read_given_masks
 from reconstruction.masks.guessing import Round, Subject
+from reconstruction.masks.overlays import write_overlays
 from reconstruction.masks.rounds import Agreement, carve_masks, segment_views
 from reconstruction.masks.verdicts import judge, require_enough
 from reconstruction.scene import Similarity, View
@@ -110,6 +111,7 @@ def _run(config: MaskConfig, context: StageContext) -> Quality:
             write_mask(path, mask)
             used.append(replace(view, mask_path=path))
     save_views(context.out / "views.json", used)
+    write_overlays(context.out / "overlays", views, agreement.masks)
     (context.out / "verdicts.json").write_text(json.dumps([asdict(v) for v in agreement.verdicts], indent=1))
     iou = [v.iou for v in agreement.verdicts if v.used]
     return {"used": len(used), "dropped": len(views) - len(used), "mask_hull_iou_mean": round(float(np.mean(iou)), 4)}

@@ -40,15 +40,18 @@ class Mesh:
         return cls(np.asarray(loaded.vertices, float), np.asarray(loaded.faces, np.int32), colors)
 
     def save(self, path: Path) -> None:
-        """Writes PLY or GLB by the file's ending, with normals and colours. glTF is metres, y up: rotated on the way out."""
+        """Writes PLY or GLB by the file's ending."""
+        path.write_bytes(self.encoded(path.suffix))
+
+    def encoded(self, suffix: str) -> bytes:
+        """A .ply or .glb file, with normals and colours. glTF is metres, y up: rotated on the way out."""
         vertices = self.vertices
-        if path.suffix == ".glb":
+        if suffix == ".glb":
             vertices = vertices[:, [0, 2, 1]] * (1, 1, -1)
         out = trimesh.Trimesh(vertices, self.faces, vertex_colors=self.colors, process=False)
         out.vertex_normals  # noqa: B018  computed now so that the file carries them
-        path.write_bytes(
-            out.export(file_type=path.suffix[1:], **({"vertex_normal": True} if path.suffix == ".ply" else {"include_normals": True}))
-        )
+        content: bytes = out.export(file_type=suffix[1:], **({"vertex_normal": True} if suffix == ".ply" else {"include_normals": True}))
+        return content
 
     @cached_property
     def diameter(self) -> float:

@@ -18,7 +18,7 @@ def save_checkpoint(path: Path, trainer: Trainer) -> None:
     tensors |= {"exposure": trainer.exposure.data, "cached": trainer.cached, "rng": trainer.rng.get_state()}
     for index, moments in trainer.optimizer.state_dict()["state"].items():
         tensors |= {f"adam.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}
-    about = {"step": trainer.step}
+    about = {"step": trainer.step, "curve": trainer.curve.rows}
     partial = path.with_suffix(".partial")
     save_file(
         {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, str(partial), {"state": json.dumps(about)}
@@ -44,5 +44,6 @@ def load_checkpoint(path: Path, trainer: Trainer) -> bool:
     groups = trainer.optimizer.state_dict()["param_groups"]
     trainer.optimizer.load_state_dict({"state": moments, "param_groups": groups})
     trainer.step = about["step"]
+    trainer.curve.go_on(about.get("curve", []))  # one of an earlier version has none
     trainer.rng.set_state(tensors["rng"])
     return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import torch
 
 from reconstruction.errors import BackendMissing, InputError, SurfaceError
 from reconstruction.hull import Hull
+from reconstruction.live import CURVE, CURVE_EVERY_S, Curve, Live
 from reconstruction.scene import Mesh, Similarity, View
 from reconstruction.scene.view import load_views
 from reconstruction.sdf.checkpoint import load_checkpoint, save_checkpoint
@@ -20,6 +21,7 @@ from reconstruction.sdf.evaluate import Renderer, compare, mean_scores, write_pr
 from reconstruction.sdf.extract import extract_mesh, vertex_colours
 from reconstruction.sdf.field import FieldConfig, SurfaceField
 from reconstruction.sdf.frame import cube_around, hull_distances, unseen_nodes
+from reconstruction.sdf.glimpse import EVERY_S, glimpse
 from reconstruction.sdf.hollows import open_hollows
 from reconstruction.sdf.model import SurfaceModel
 from reconstruction.sdf.pool import RayPool
@@ -53,16 +55,22 @@ class Surface:
     model: SurfaceModel
     quality: Quality
     preview: tuple[Window, ...]
+    curve: Curve
 
 
 def reconstruct_surface(
-    views: Sequence[View], hull: Hull, config: SurfaceConfig, progress: Progress = silent, scratch: Path | None = None
+    views: Sequence[View],
+    hull: Hull,
+    config: SurfaceConfig,
+    progress: Progress = silent,
+    scratch: Path | None = None,
+    live: Live = Live(),
 ) -> Surface:
     """The object's surface from masked views in the object frame and their hull.
 
-    `scratch`: a folder for checkpoints; a training found there goes on. Every `holdout_every`-th photo is kept out and
-    scored against. Raises SurfaceError where the photos can't be used or no surface comes out, BackendMissing or InputError
-    where the device or the encoding can't be had.
+    `scratch`: a folder for checkpoints; a training found there goes on. `live`: where to show how the surface comes about.
+    Every `holdout_every`-th photo is kept out and scored against. Raises SurfaceError where the photos can't be used or no
+    surface comes out, BackendMissing or InputError where the device or the encoding can't be had.
     """
     _check_device(config)
     training, heldout = _windows(views, hull, config)
@@ -71,7 +79,12 @@ def reconstruct_surface(
     told = f"of {len(training)} photos looked at for hollows"
     start = open_hollows(hull, training, config.stereo, lambda done: progress(0, config.training.steps, f"{done} {told}"))
     trainer = _trainer(training, start, unit_from_obj, config)
-    steps, seconds = _train(trainer, progress, scratch)
+
+    def look(last: bool) -> None:
+        live.show(CURVE, trainer.curve.encoded, 0 if last else CURVE_EVERY_S)
+        live.show("mesh.glb", lambda: glimpse(trainer, unit_from_obj), 0 if last else EVERY_S)
+
+    steps, seconds = _train(trainer, progress, scratch, look)
     model = SurfaceModel(trainer.surface.requires_grad_(False), unit_from_obj, config.encoding)
     mesh = extract_mesh(model, hull, trainer.cached.cpu().numpy(), config.mesh_cells, config.faces)
     mesh = Mesh(mesh.vertices, mesh.faces, vertex_colours(model, mesh, [w.view for w in training]))
@@ -89,7 +102,7 @@ def reconstruct_surface(
         "encoding": config.encoding,
     }
     shown = (heldout or training)[:: max(1, len(heldout or training) // 6)][:6]
-    return Surface(mesh, model, quality, tuple(shown))
+    return Surface(mesh, model, quality, tuple(shown), trainer.curve)
 
 
 def _windows(views: Sequence[View], hull: Hull, config: SurfaceConfig) -> tuple[list[Window], list[Window]]:
@@ -123,8 +136,8 @@ def _check_device(config: SurfaceConfig) -> None:
         raise InputError(f"the encoding {config.encoding!r} does not run on {config.device!r}", try_next=f"choose {fits}")
 
 
-def _train(trainer: Trainer, progress: Progress, scratch: Path | None) -> tuple[int, float]:
-    """Runs the steps that are left; returns how many those were, and their seconds."""
+def _train(trainer: Trainer, progress: Progress, scratch: Path | None, look: Callable[[bool], None]) -> tuple[int, float]:
+    """Runs the steps that are left, with a look every second or so and at the last; returns how many those were, and their seconds."""
     checkpoint = scratch / "checkpoint.safetensors" if scratch else None
     if checkpoint:
         load_checkpoint(checkpoint, trainer)
@@ -140,6 +153,7 @@ def _train(trainer: Trainer, progress: Progress, scratch: Path | None) -> tuple[
             if not np.isfinite(colour):
                 raise SurfaceError("the training of the surface diverged", try_next="run it with a smaller table_rate")
             progress(trainer.step, trainer.config.steps, f"colour loss {colour:.4f}")
+            look(last)
         if checkpoint and now - saved > _CHECKPOINT_S:
             save_checkpoint(checkpoint, trainer)
             saved = time.monotonic()
@@ -155,10 +169,13 @@ def sharp_views(workspace: Workspace) -> list[View]:
 
 def run(config: SurfaceConfig, context: StageContext) -> Quality:
     workspace = context.workspace
-    surface = reconstruct_surface(sharp_views(workspace), Hull.load(workspace.hull), config, context.progress, context.scratch)
+    surface = reconstruct_surface(
+        sharp_views(workspace), Hull.load(workspace.hull), config, context.progress, context.scratch, context.live
+    )
     surface.mesh.save(context.out / workspace.mesh.name)
     surface.mesh.save(context.out / workspace.mesh_glb.name)
     surface.model.save(context.out / workspace.field.name)
+    (context.out / CURVE).write_bytes(surface.curve.encoded())
     write_preview(context.out / "preview.png", Renderer(surface.model, surface.mesh), surface.preview)
     return surface.quality
 

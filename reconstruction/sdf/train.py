@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from reconstruction.live import Curve
 from reconstruction.sdf.field import SurfaceField
 from reconstruction.sdf.labels import HIDDEN, OBJECT, OUTSIDE
 from reconstruction.sdf.pool import Batch, RayPool
@@ -58,10 +59,12 @@ class Trainer:
     unseen: Float[Tensor, "k 3"]
     step: int = 0
     rng: torch.Generator = field(init=False)
+    curve: Curve = field(init=False)
 
     def __post_init__(self) -> None:
         self.device = self.pool.centres.device
         self.rng = torch.Generator(self.device).manual_seed(self.config.seed)
+        self.curve = Curve(self.config.steps)
         nn.init.constant_(self.surface.log_sharpness, math.log(self.config.first_sharpness))
         # gain (log) and offset of every photo's colours
         self.exposure = nn.Parameter(torch.zeros(len(self.pool.centres), 2, 3, device=self.device))
@@ -86,11 +89,14 @@ class Trainer:
             group["lr"] = first * self._rate()
         losses = self._losses(self.pool.draw(self.config.rays, self.rng))
         self.optimizer.zero_grad(set_to_none=True)
-        torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+        total = torch.stack(list(losses.values())).sum()
+        total.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self._limit_sharpness()
         self.step += 1
-        return {name: loss.detach() for name, loss in losses.items()}
+        told = {name: loss.detach() for name, loss in losses.items()}
+        self.curve.note(self.step, loss=total.detach(), **told, sharpness=self.surface.sharpness.detach())
+        return told
 
     def _rate(self) -> float:
         warm = min(1.0, (self.step + 1) / 50)
@@ -111,6 +117,10 @@ class Trainer:
         distance, colour = (min(total, first + math.floor(share * (total - first) + 1e-9)) for total in levels)
         return distance, colour
 
+    def sheen(self) -> float:
+        """How much of the view direction the colour may depend on."""
+        return min(1.0, self.step / max(1.0, self.config.sheen_share * self.config.steps))
+
     def half_width(self) -> Float[Tensor, ""]:
         """Of the band that is sampled: wide while the surface is soft."""
         return (4 / self.surface.sharpness.detach()).clamp(1.5 / self.surface.config.base_cells, 0.06)
@@ -127,8 +137,7 @@ class Trainer:
         jitter = torch.rand(len(batch.labels), config.samples, generator=self.rng, device=self.device)
         lengths, near = place_samples(batch.origins, batch.directions, self.cached, self.half_width(), jitter)
         batch, lengths = batch.where(near), lengths[near]
-        sheen = min(1.0, self.step / max(1.0, config.sheen_share * config.steps))
-        shown = render_rays(self.surface, batch.origins, batch.directions, lengths, self.active(), sheen)
+        shown = render_rays(self.surface, batch.origins, batch.directions, lengths, self.active(), self.sheen())
         return {
             "colour": self._colour_loss(shown, batch),
             "mask": config.mask_weight * _mask_loss(shown.opacity, batch.labels),

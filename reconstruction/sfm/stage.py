@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from reconstruction.scene.images import list_photos, read_photo, write_photo
 from reconstruction.scene.view import save_views
 from reconstruction.sfm.advice import too_few_registered
 from reconstruction.sfm.cameras import given_poses, lens_warnings, photo_lens, start_cameras
+from reconstruction.sfm.cloud import cloud_document
 from reconstruction.sfm.colmap.request import Model, Request
 from reconstruction.sfm.duplicates import copy_warning, find_duplicates
 from reconstruction.sfm.lenses import PhotoLens, save_lenses
@@ -184,6 +186,7 @@ def run(config: SfmConfig, context: StageContext) -> Quality:
     save_views(context.out / "views.json", views)
     save_lenses(context.out / "lens.json", result.lenses)
     result.points.save(context.out / "points.npz")
+    (context.out / "cloud.json").write_text(json.dumps(cloud_document(result.points, views)))
     save_rows(context.out / "photos.json", result.facts)
     return result.quality
 

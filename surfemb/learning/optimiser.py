@@ -65,14 +65,14 @@ class Optimiser:
             else:
                 old.copy_(new)
 
-    def save(self, path: Path, record: list[dict[str, Any]]) -> None:
+    def save(self, path: Path, record: dict[str, Any]) -> None:
         """All at once or not at all. `record` is any JSON to find again beside it."""
         tensors = {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in self._tensors().items()}
         partial = path.with_suffix(".partial")
         save_file(tensors, partial, {"step": str(self.step), "record": json.dumps(record)})
         partial.replace(path)
 
-    def restore(self, path: Path) -> list[dict[str, Any]]:
+    def restore(self, path: Path) -> dict[str, Any]:
         """Goes on where `save` was called; returns its record."""
         self._touch_adam()
         with safe_open(path, framework="pt") as file:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from reconstruction.errors import PipelineError
+from reconstruction.live import CURVE, CURVE_EVERY_S, Curve, Live
 from reconstruction.scene import Mesh, View
 from reconstruction.scene.images import write_photo
 from reconstruction.scene.view import load_views
@@ -68,8 +69,9 @@ def train_model(
     config: TrainConfig,
     scratch: Path | None = None,
     progress: Progress = silent,
-) -> tuple[CorrespondenceModel, list[dict[str, Any]]]:
-    """The averaged networks, and one row a validation: step, losses, held-out scores.
+    live: Live = Live(),
+) -> tuple[CorrespondenceModel, list[dict[str, Any]], Curve]:
+    """The averaged networks; one row a validation: step, losses, held-out scores; and the losses all along.
 
     batches: from a first step on, the training's batches. scratch: where checkpoints are kept; a training that was
     stopped goes on from the one it finds there. Raises TrainingError where the loss is no number any more.
@@ -78,10 +80,13 @@ def train_model(
     torch.manual_seed(config.seed)
     radius = float(np.linalg.norm(mesh.vertices, axis=1).max())
     model = CorrespondenceModel(config.network, radius).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    state, history = Optimiser(model, config.optimiser, config.steps), []
-    checkpoint = None if scratch is None else scratch / "training.safetensors"
+    state, curve = Optimiser(model, config.optimiser, config.steps), Curve(config.steps)
+    history: list[dict[str, Any]] = []
+    checkpoint = None if scratch is None else scratch / "checkpoint.safetensors"
     if checkpoint is not None and checkpoint.exists():
-        history = state.restore(checkpoint)
+        record = state.restore(checkpoint)
+        history = record["history"]
+        curve.go_on(record["curve"])
     pool = torch.from_numpy(mesh.sample(20_000, config.seed)[0].astype(np.float32)).to(device)
     saved = said = time.monotonic()
     contrast = mask = 0.0
@@ -96,14 +101,21 @@ def train_model(
         if state.step % config.validate_every == 0 or state.step == config.steps:
             score = held_out.score(state.averaged)
             history.append({"step": state.step, "train_mask": mask, "train_contrast": contrast, **(score.to_json() if score else {})})
-        now = time.monotonic()
-        if now - said > 1 or state.step == config.steps:
+        curve.note(state.step, loss=contrast + mask, contrast=contrast, mask=mask, **_held_out(history))
+        now, last = time.monotonic(), state.step == config.steps
+        if now - said > 1 or last:
             said = now
+            live.show(CURVE, curve.encoded, 0 if last else CURVE_EVERY_S)
             progress(state.step, config.steps, f"contrast {contrast:.2f}, mask {mask:.3f}{_latest(history)}")
         if checkpoint is not None and now - saved > config.checkpoint_s:
-            state.save(checkpoint, history)
+            state.save(checkpoint, {"history": history, "curve": curve.rows})
             saved = now
-    return state.averaged, history
+    return state.averaged, history, curve
+
+
+def _held_out(history: list[dict[str, Any]]) -> dict[str, float]:
+    """The scores of the last validation."""
+    return {f"held_out_{name}": history[-1][name] for name in ("mask_iou", "coordinate_error") if history and name in history[-1]}
 
 
 def _latest(history: list[dict[str, Any]]) -> str:
@@ -136,11 +148,12 @@ def run(config: TrainConfig, context: StageContext) -> Quality:
     torch.set_num_threads(config.threads)
     try:
         batches = lambda first: load_batches(recipe, first, config.steps, config.workers)  # noqa: E731
-        model, history = train_model(mesh, batches, held_out, config, context.scratch, context.progress)
+        model, history, curve = train_model(mesh, batches, held_out, config, context.scratch, context.progress, context.live)
     finally:
         torch.set_num_threads(threads)
     write_photo(context.out / "preview.png", held_out.picture(model))
     (context.out / "history.json").write_text(json.dumps(history, indent=1))
+    (context.out / CURVE).write_bytes(curve.encoded())
     model.save(context.out / "model.json", context.out / "weights.safetensors", _facts(mesh, views, hidden))
     last = {name: value for name, value in history[-1].items() if not name.startswith("train_")}
     return {**last, "held_out": len(hidden), "crops_per_second": round(config.steps * config.batch / (time.monotonic() - started), 1)}

@@ -66,6 +66,7 @@ def test_masks_of_the_capture_match_the_exact_ones(workspace: Workspace, posed_v
     verdicts = json.loads((workspace.root / "masks" / "verdicts.json").read_text())
     assert [v["photo"] for v in verdicts] == [view.name for view in posed_views]
     assert {v["photo"] for v in verdicts if v["used"]} == {view.name for view in used}
+    assert sorted(path.stem for path in (workspace.root / "masks" / "overlays").iterdir()) == sorted(view.name for view in posed_views)
 
 
 def test_parts_without_points_of_their_own_are_found(workspace: Workspace, posed_views: list[View], tmp_path: Path) -> None:

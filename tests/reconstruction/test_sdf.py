@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from reconstruction.sdf.checkpoint import load_checkpoint, save_checkpoint
 from reconstruction.sdf.extract import extract_mesh
 from reconstruction.sdf.field import FieldConfig, SurfaceField
 from reconstruction.sdf.frame import cube_around, hull_distances
+from reconstruction.sdf.glimpse import FACES, glimpse
 from reconstruction.sdf.model import SurfaceModel
 from reconstruction.sdf.rays import open_window
 from reconstruction.sdf.sampling import place_samples, scan
@@ -30,6 +32,7 @@ from reconstruction.sdf.train import TrainingConfig
 from reconstruction.stage import run_stage
 from reconstruction.workspace import Workspace
 
+LOSSES = ("colour", "mask", "eikonal", "unseen", "flat", "exposure")
 SMALL = SurfaceConfig(
     training=TrainingConfig(steps=250, rays=512, samples=14, refresh_every=50),
     field=FieldConfig(HashGridConfig(6, 8, 96, 14), HashGridConfig(6, 12, 256, 15), base_cells=64, hidden=32),
@@ -102,7 +105,36 @@ def test_interrupted_training_goes_on_identically(posed_views: list[View], hull:
         second.run_step()
     for (name, expected), found in zip(whole.surface.state_dict().items(), second.surface.state_dict().values(), strict=True):
         torch.testing.assert_close(found, expected, rtol=0, atol=0, msg=name)
+    assert second.curve.encoded() == whole.curve.encoded()
     torch.testing.assert_close(second.exposure, whole.exposure, rtol=0, atol=0)
+
+
+def test_looking_changes_nothing_and_shows_the_surface(
+    posed_views: list[View], hull: Hull, generated_capture: GeneratedCapture, tmp_path: Path
+) -> None:
+    config = replace(SMALL, training=replace(SMALL.training, steps=20, refresh_every=5))
+    windows = [window for view in posed_views[:8] if (window := open_window(view, hull, 120)) is not None]
+    unit_from_obj = cube_around(hull)
+    alone, watched = (_trainer(windows, hull, unit_from_obj, config) for _ in range(2))
+    for trainer in (alone, watched):
+        torch.manual_seed(7)
+        for _ in range(20):
+            trainer.run_step()
+            if trainer is watched:
+                (tmp_path / "mesh.glb").write_bytes(glimpse(watched, unit_from_obj))
+        trainer.drawn = torch.rand(4)  # type: ignore[attr-defined]
+    for (name, expected), found in zip(alone.surface.state_dict().items(), watched.surface.state_dict().values(), strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=0, msg=name)
+    assert torch.equal(alone.rng.get_state(), watched.rng.get_state())
+    assert torch.equal(alone.drawn, watched.drawn)  # type: ignore[attr-defined]
+    assert alone.curve.encoded() == watched.curve.encoded()
+    assert [row["step"] for row in alone.curve.rows] == list(range(1, 21))
+    assert alone.curve.rows[-1]["loss"] == pytest.approx(sum(alone.curve.rows[-1][name] for name in LOSSES), rel=1e-3)  # type: ignore[misc]
+    assert (tmp_path / "mesh.glb").stat().st_size < 300_000
+    shown = Mesh.load(tmp_path / "mesh.glb")
+    assert shown.colors is not None
+    obj = Mesh(shown.vertices[:, [0, 2, 1]] * (1, -1, 1), shown.faces)
+    assert error_share(obj, generated_capture.mesh) < 0.02
 
 
 def test_gradient_is_the_slope_of_the_distance(hull: Hull) -> None:
@@ -203,4 +235,8 @@ def test_stage_writes_its_artifacts(posed_views: list[View], hull: Hull, tmp_pat
     assert Mesh.load(workspace.mesh).colors is not None
     assert len(Mesh.load(workspace.mesh_glb).faces) == result.quality["faces"]
     assert (root / "surface" / "preview.png").stat().st_size > 10_000
+    curve = (root / "surface" / "curve.json").read_bytes()
+    assert [row["step"] for row in json.loads(curve)["rows"]] == [1, 2, 3, 4, 5]
+    assert (workspace.live("surface") / "curve.json").read_bytes() == curve
+    assert len(Mesh.load(workspace.live("surface") / "mesh.glb").faces) <= FACES
     assert SurfaceModel.load(workspace.field).sdf(np.zeros((1, 3))).shape == (1,)

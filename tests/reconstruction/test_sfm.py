@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -50,6 +51,15 @@ def test_every_photo_is_registered_where_it_was_taken(reconstructed: Reconstruct
     angles = [rotation_error_deg(v.cam_from_world.rotation, truth[v.name].rotation) for v in moved]
     assert np.median(distances) < 0.002, "metres, at about half a metre"
     assert np.median(angles) < 0.15
+
+
+def test_the_cloud_to_look_at_is_in_the_frame_of_the_cameras(reconstructed: Reconstructed) -> None:
+    views = load_views(reconstructed.workspace.sfm_views)
+    cloud = json.loads((reconstructed.workspace.root / "sfm" / "cloud.json").read_text())
+    assert [camera["name"] for camera in cloud["cameras"]] == [view.name for view in views]
+    assert len(cloud["points"]) == len(SparsePoints.load(reconstructed.workspace.sfm_points).xyz)
+    up_obj = _obj_from_sfm(views, reconstructed.truth).rotation @ cloud["up"]
+    assert up_obj[2] > 0.99, "the table's normal"
 
 
 def test_focal_length_and_lens_come_out(reconstructed: Reconstructed) -> None:

@@ -107,9 +107,15 @@ def test_a_failure_says_what_to_do_and_can_be_resumed(server: Server) -> None:
     assert job["error"]["code"] == "capture-failed"
     assert "overlap" in job["error"]["try_next"]
     assert server.client.get(f"/objects/{object_id}").json()["state"] == "failed"
+    shown = f"/v1/objects/{object_id}/artifacts/live/sfm/shown.json"
+    seen = server.client.get(shown)
+    assert seen.json()["steps"] == 3, "what the stage showed until it failed"
+    assert seen.headers["content-type"] == "application/json"
+    assert server.client.get(shown, headers={"If-None-Match": seen.headers["etag"]}).status_code == 304
     server.rename(object_id, "object")
     assert server.client.post(f"/jobs/{job_id}/resume").status_code == 202
     assert server.wait(job_id)["status"] == "succeeded"
+    assert server.client.get(shown).status_code == 404
 
 
 def test_a_weak_capture_goes_on_and_its_warnings_reach_job_and_object(server: Server) -> None:

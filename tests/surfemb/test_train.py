@@ -71,6 +71,9 @@ def test_the_stage_writes_a_model_that_says_what_it_was_made_for(trained: tuple[
     history = json.loads((workspace.model.parent / "history.json").read_text())
     assert [row["step"] for row in history] == [80, 160, 240]
     assert history[1]["contrast"] < history[0]["contrast"]
+    curve = (workspace.model.parent / "curve.json").read_bytes()
+    assert len(json.loads(curve)["rows"]) == json.loads(curve)["steps"] == SMALL.steps
+    assert (workspace.live("correspondence") / "curve.json").read_bytes() == curve
 
 
 def _tiny_parts(workspace: Workspace) -> tuple[Mesh, BatchRecipe, HeldOut]:
@@ -96,12 +99,15 @@ def test_a_stopped_training_goes_on_to_the_same_weights(training_workspace: Work
                 raise KeyboardInterrupt
             yield batch
 
-    whole, whole_history = train_model(mesh, batches, held_out, config)
+    whole, whole_history, whole_curve = train_model(mesh, batches, held_out, config)
     with pytest.raises(KeyboardInterrupt):
         train_model(mesh, stopped, held_out, config, tmp_path)
-    resumed, history = train_model(mesh, batches, held_out, config, tmp_path)
+    resumed, history, curve = train_model(mesh, batches, held_out, config, tmp_path)
     assert asked == [0, 0, 4]
     assert [row["step"] for row in history] == [3, 6] == [row["step"] for row in whole_history]
+    assert [row["step"] for row in curve.rows] == [1, 2, 3, 4, 5, 6] == [row["step"] for row in whole_curve.rows]
+    assert curve.rows[:4] == whole_curve.rows[:4]
+    assert "held_out_mask_iou" in curve.rows[3]
     for name, value in whole.state_dict().items():
         torch.testing.assert_close(value, resumed.state_dict()[name], atol=1e-5, rtol=1e-4)
 

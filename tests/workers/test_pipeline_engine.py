@@ -15,6 +15,7 @@ import psutil
 import pytest
 from stand_in import make_capture
 
+from reconstruction.capture import Capture
 from reconstruction.errors import PipelineError
 from workers.failures import Canceled, StageCrashed, StageDefect
 from workers.pipeline import Recipe, StageEvent
@@ -55,6 +56,21 @@ def test_a_run_tells_its_progress_and_publishes(tmp_path: Path) -> None:
     means = {"psnr": 25.0, "psnr_exposed": 29.0, "iou": 0.97}
     assert report["heldout"] == {**means, "photos": [{"photo": "a", **means}], "picture": "heldout.png"}
     assert "chatter" in (object_dir / "logs" / "sfm.log").read_text()
+
+
+def test_what_a_stage_shows_stays_after_a_failure_and_goes_with_success(tmp_path: Path) -> None:
+    object_dir = make_capture(tmp_path / "object", "fail")
+    shown = object_dir / "live" / "sfm" / "shown.json"
+    stale = object_dir / "live" / "surface" / "mesh.glb"
+    stale.parent.mkdir(parents=True)
+    stale.write_bytes(b"of an earlier run")
+    with pytest.raises(PipelineError):
+        run(object_dir)
+    assert json.loads(shown.read_text())["steps"] == 3
+    assert not stale.exists()
+    Capture("object").save(object_dir / "capture" / "capture.json")
+    run(object_dir)
+    assert not (object_dir / "live").exists()
 
 
 def test_finished_stages_are_skipped_and_changed_ones_are_not(tmp_path: Path) -> None:

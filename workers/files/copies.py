@@ -31,8 +31,8 @@ def digest(path: Path) -> str:
 
 @contextmanager
 def frozen(path: Path) -> Iterator[Path]:
-    """The file as it is now. Of a log, which may grow while it is read, a copy."""
-    if path.suffix != ".log":
+    """The file as it is now. Of a log, which may grow while it is read, and of what a stage shows and replaces, a copy."""
+    if path.suffix != ".log" and path.parent.parent.name != "live":
         yield path
         return
     with tempfile.NamedTemporaryFile() as copy:

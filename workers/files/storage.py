@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import stat
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -155,8 +156,8 @@ class FolderStorage(Storage):
 
     def listing(self, object_id: str, patterns: Sequence[str]) -> dict[str, int]:
         folder = self._objects / object_id
-        found = [path for pattern in patterns for path in sorted(folder.glob(pattern)) if path.is_file()]
-        return {path.relative_to(folder).as_posix(): path.stat().st_size for path in found}
+        sizes = ((path, _size(path)) for pattern in patterns for path in sorted(folder.glob(pattern)) if not path.name.startswith("."))
+        return {path.relative_to(folder).as_posix(): size for path, size in sizes if size is not None}
 
     def view(self, object_id: str, names: Sequence[str]) -> Path:
         return self._objects / object_id
@@ -214,6 +215,15 @@ def remove_leftovers(incoming: Path) -> None:
                 shutil.rmtree(leftover, ignore_errors=True)
         except FileNotFoundError:
             pass
+
+
+def _size(path: Path) -> int | None:
+    """None where it is no file, or gone by now."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def sync(path: Path) -> None:

@@ -37,9 +37,15 @@ def scratch_of(stage: str) -> str:
 
 
 CAPTURE, IMAGES = "capture", "images"
-LOOSE = {IMAGES: ("images/*",), "published": ("*",), "logs": ("logs/*.log",), "attempt": (".sfm.scratch/photos.json",)}
+LOOSE = {
+    IMAGES: ("images/*",),
+    "published": ("*",),
+    "logs": ("logs/*.log",),
+    "attempt": (".sfm.scratch/photos.json",),
+    "live": ("live/*/*",),
+}
 """Parts that no stage reads as a folder: images by their hash, which the capture names, what people look for, what stages printed,
-what an unfinished sfm knows of the photos."""
+what an unfinished sfm knows of the photos, what running stages show."""
 
 
 def write_parts(db: Connection, object_id: str, parts: Parts) -> None:
