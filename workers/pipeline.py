@@ -66,6 +66,7 @@ STAGES = (
     Step("synthetic", "surfemb.samples.synthetic:SYNTHETIC", "synthetic", 0.10),
     Step("correspondence", "surfemb.learning.train:CORRESPONDENCE", "correspondence", 0.36, gpu_profiles=("full",)),
     Step("validation", "surfemb.judging.validation:VALIDATION", "validation", 0.04),
+    Step("exports", "workers.exports.stage:EXPORTED", "exports", 0.02),
 )
 
 PIPELINE = Pipeline(STAGES, "workers.profiles:PROFILES", ("preview", "standard", "full"), "surfemb.estimation.estimator:PoseEstimator")

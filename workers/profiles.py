@@ -18,6 +18,7 @@ from surfemb.judging.validation import ValidationConfig
 from surfemb.learning.network import FULL_NETWORK
 from surfemb.learning.train import TrainConfig
 from surfemb.samples.synthetic import SyntheticConfig
+from workers.exports.config import ExportsConfig
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Profile:
     synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)
     correspondence: TrainConfig = field(default_factory=TrainConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
+    exports: ExportsConfig = field(default_factory=ExportsConfig)
 
 
 STANDARD = Profile()
@@ -70,6 +72,7 @@ FULL = replace(
     correspondence=replace(
         STANDARD.correspondence, steps=100_000, pixels=1024, network=FULL_NETWORK, workers=8, device="cuda", validate_every=2000
     ),
+    exports=replace(STANDARD.exports, texture_px=2048),
 )
 """Close to the published sizes. Wants a GPU, and says so where there is none."""
 

@@ -122,24 +122,34 @@ def _load_array(path: Path) -> ndarray:
 
 
 def write_photo(path: Path, photo: UInt8[ndarray, "h w 3"], quality: int = 95) -> None:
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if path.suffix.lower() in (".jpg", ".jpeg") else []
-    _write(path, cv2.cvtColor(photo, cv2.COLOR_RGB2BGR), options)
+    path.write_bytes(photo_bytes(photo, path.suffix, quality))
 
 
 def write_mask(path: Path, mask: Bool[ndarray, "h w"]) -> None:
-    _write(path, mask.astype(np.uint8) * 255)
+    path.write_bytes(mask_bytes(mask, path.suffix))
 
 
 def write_depth(path: Path, depth_m: Float[ndarray, "h w"]) -> None:
     """16-bit PNG, millimetres."""
-    _write(path, (depth_m * 1000).round().clip(0, 65535).astype(np.uint16))
+    path.write_bytes(_encoded(path.suffix, (depth_m * 1000).round().clip(0, 65535).astype(np.uint16)))
 
 
-def _write(path: Path, pixels: ndarray, options: list[int] | None = None) -> None:
-    ok, encoded = cv2.imencode(path.suffix, pixels, options or [])
+def photo_bytes(photo: UInt8[ndarray, "h w 3"], suffix: str = ".jpg", quality: int = 95) -> bytes:
+    """A file's content."""
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix.lower() in (".jpg", ".jpeg") else []
+    return _encoded(suffix, cv2.cvtColor(photo, cv2.COLOR_RGB2BGR), options)
+
+
+def mask_bytes(mask: Bool[ndarray, "h w"], suffix: str = ".png") -> bytes:
+    """A file's content."""
+    return _encoded(suffix, mask.astype(np.uint8) * 255)
+
+
+def _encoded(suffix: str, pixels: ndarray, options: list[int] | None = None) -> bytes:
+    ok, encoded = cv2.imencode(suffix, pixels, options or [])
     if not ok:
-        raise StorageError(f"{path.name} could not be encoded", try_next="use .jpg or .png")
-    path.write_bytes(encoded.tobytes())
+        raise StorageError(f"a {suffix} file could not be encoded", try_next="use .jpg or .png")
+    return encoded.tobytes()
 
 
 def box_of_mask(mask: Bool[ndarray, "h w"]) -> tuple[float, float, float, float] | None:

@@ -69,10 +69,15 @@ def _volume(mesh: Mesh) -> float:
 
 def vertex_colours(model: SurfaceModel, mesh: Mesh, views: Sequence[View], count: int = 4) -> UInt8[ndarray, "n 3"]:
     """What the `count` cameras that look most squarely at each vertex would see of it, averaged."""
-    normals = mesh.vertex_normals
+    directions = squarest_directions(mesh, views, count)
+    colours = [model.shade(mesh.vertices, one, mesh.vertex_normals) for one in directions.transpose(1, 0, 2)]
+    return (np.mean(colours, 0) * 255).round().astype(np.uint8)
+
+
+def squarest_directions(mesh: Mesh, views: Sequence[View], count: int = 4) -> Float[ndarray, "n count 3"]:
+    """Unit directions to each vertex from the `count` cameras that look most squarely at it, whatever hides it."""
     centres = np.stack([view.centre_world for view in views])
     offsets = mesh.vertices[:, None] - centres  # (n, v, 3)
     directions = offsets / np.linalg.norm(offsets, axis=-1, keepdims=True)
-    best = np.argsort(np.einsum("nvk,nk->nv", directions, normals), axis=1)[:, :count]
-    colours = [model.shade(mesh.vertices, np.take_along_axis(directions, pick[:, None, None], 1)[:, 0], normals) for pick in best.T]
-    return (np.mean(colours, 0) * 255).round().astype(np.uint8)
+    best = np.argsort(np.einsum("nvk,nk->nv", directions, mesh.vertex_normals), axis=1)[:, :count]
+    return np.take_along_axis(directions, best[..., None], 1)

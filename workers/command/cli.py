@@ -214,6 +214,54 @@ def _estimate(object_dir: Path, images: list[Path], request: Any, out: Path | No
 
 
 @app.command()
+def export(
+    object_dir: Annotated[Path, typer.Argument(help="An onboarded object's folder.")],
+    to: Annotated[Path, typer.Option(help="Folder for the files.")],
+    only: Annotated[str | None, typer.Option(metavar="obj,urdf,...", help="Of ply, glb, obj, urdf, bop, ros2; all by default.")] = None,
+    mass: Annotated[float | None, typer.Option(metavar="KG", help="As weighed, for the URDF.")] = None,
+    density: Annotated[float, typer.Option(metavar="KG_PER_M3", help="Without a mass; water by default.")] = 1000.0,
+    as_json: JsonFlag = False,
+) -> None:
+    """An object's files for other programs: meshes, textured OBJ, URDF, BOP data set, ROS 2 messages."""
+    with _taught_errors(as_json):
+        from workers.command.console import Bars, JsonLines, Preparing
+        from workers.exports.config import ExportsConfig
+        from workers.exports.stage import export_object
+
+        config = ExportsConfig(mass_kg=mass, density_kg_m3=density)
+        names = [name.strip() for name in only.split(",")] if only else []
+        with JsonLines() if as_json else Bars(_err) as report:
+            made = export_object(object_dir, to, names, config, Preparing(report, "exports"))
+        if as_json:
+            print(json.dumps({"to": str(to), **made}))
+            return
+        for name, what in made["files"].items():
+            print(f"{to / name}: {what}")
+        for name, why in made["left_out"].items():
+            _err.print(f"[yellow]![/] not exported: {name} ({escape(why['what'])} → {escape(why['try_next'])})", highlight=False)
+
+
+@app.command()
+def view(
+    object_dir: Annotated[Path, typer.Argument(help="An object's folder, onboarded at least up to the scale.")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The next free one from here on.")] = 8080,
+) -> None:
+    """Mesh, cameras, photos and points in the browser, by viser; Ctrl-C ends it."""
+    with _taught_errors():
+        from workers.command.console import Bars, Preparing
+        from workers.command.view import show_object
+
+        with Bars(_err) as report:
+            server = show_object(object_dir, host, port, Preparing(report, "cameras"))
+        print(f"http://{host}:{server.get_port()}", flush=True)
+        try:
+            server.sleep_forever()
+        except KeyboardInterrupt:
+            server.stop()
+
+
+@app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0 takes any free one.")] = 8000,

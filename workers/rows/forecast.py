@@ -60,10 +60,30 @@ def _built_in(size: Size, **seconds: float) -> list[StageRun]:
 
 BUILT_IN = {
     "preview": _built_in(
-        Size(50, 0.39), sfm=125, locate=3, masks=45, coverage=1, scale=5, surface=46, synthetic=15, correspondence=306, validation=14
+        Size(50, 0.39),
+        sfm=125,
+        locate=3,
+        masks=45,
+        coverage=1,
+        scale=5,
+        surface=46,
+        synthetic=15,
+        correspondence=306,
+        validation=14,
+        exports=10,
     ),
     "standard": _built_in(
-        Size(95, 0.92), sfm=198, locate=8, masks=45, coverage=2, scale=4, surface=233, synthetic=36, correspondence=766, validation=29
+        Size(95, 0.92),
+        sfm=198,
+        locate=8,
+        masks=45,
+        coverage=2,
+        scale=4,
+        surface=233,
+        synthetic=36,
+        correspondence=766,
+        validation=29,
+        exports=15,
     ),
 }
 """By profile. `full` was not measured yet: its first job has no forecast."""
