@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from served import Server, start_server
 from visits import LOOKS, Look, Visit, visiting
 
 # Pixels of a software renderer: the same on every machine. No name but this machine's own leads anywhere.
 ARGUMENTS = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
+expect.set_options(timeout=20_000)  # two cores, shared with stages that train
 ROOM = {"SNAP6D_MAX_FILE_BYTES": "2000000", "SNAP6D_MAX_UPLOAD_BYTES": "40000000", "SNAP6D_MAX_PHOTOS": "60"}
 
 

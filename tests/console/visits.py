@@ -118,7 +118,7 @@ def visiting(browser: Browser, url: str, look: Look) -> Iterator[Visit]:
     context.grant_permissions(["clipboard-read", "clipboard-write"], origin=url)
     context.add_init_script(SAY_VIOLATIONS)
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(30_000)
     visit = Visit(page, url.rstrip("/"), look)
     page.on("console", visit.note_console)
     page.on("pageerror", lambda error: visit.faults.append(f"uncaught: {error}"))
