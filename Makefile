@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-console chaos lint install console bench-reconstruction bench-pose bench-service
+.PHONY: demo test test-console pictures chaos lint install console bench-reconstruction bench-pose bench-service
 
 install: $(VENV)/.installed console
 
@@ -31,11 +31,16 @@ demo: install
 test: install
 	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-# The console in a real Chromium, and what it does in between: about a quarter of an hour. Pictures of every page are left in runs/console.
-# ONLY: some of the tests by their names; SNAP6D_CONSOLE_PROFILE=preview: the whole path with the profile that people use.
+# The console in a real Chromium, up to an onboarding with the profile `preview`: a quarter of an hour. Pictures of every page are left in runs/console.
+# ONLY: some of the tests by name; SNAP6D_CONSOLE_PROFILE=small: a whole path that takes a third of the time and is less exact.
 test-console: install $(VENV)/.browser
 	tests/console/need_chromium.sh
 	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest tests/console $(if $(ONLY),-k "$(ONLY)")
+
+# The console as the README shows it, from the whole path.
+pictures:
+	$(MAKE) test-console ONLY=whole_path
+	cp runs/console/console-*.png docs/
 
 $(VENV)/.browser: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[browser]'
