@@ -12,7 +12,7 @@ export function CopyButton({ text, label = "Copy", what }: { text: string; label
   const copy = async () => setSaid((await write(text)) ? "Copied" : "Select it and copy it by hand");
   return (
     <>
-      <button type="button" class="tool" aria-label={`${label}: ${what}`} onClick={copy}>{said || label}</button>
+      <button type="button" class="tool" aria-label={`${label} ${what}`} onClick={copy}>{said || label}</button>
       <span class="unseen" role="status">{said}</span>
     </>
   );
@@ -22,7 +22,7 @@ export function Code({ title, text }: { title: string; text: string }) {
   return (
     <figure class="code">
       <figcaption>
-        {title} <CopyButton text={text} what={title} />
+        {title} <CopyButton text={text} what={title.replace(/^The/, "the")} />
       </figcaption>
       <pre tabIndex={0}><code>{text}</code></pre>
     </figure>

@@ -1,7 +1,7 @@
 // A picture of the API. Those need the key, so they are fetched, few at a time, once they come into sight, and kept for a while.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { request } from "../api";
+import { Problem, request } from "../api";
 
 interface Props {
   /** As `thumbnailPath` and `artifactPath` of api.ts give it. */
@@ -28,7 +28,7 @@ export function Picture({ path, alt, version = "", class: name = "", width, heig
       ref={image}
       class={`picture ${name}`}
       data-state={state}
-      src={state === "waiting" ? NOTHING : url}
+      src={url ?? (state === "waiting" || !alt ? NOTHING : undefined)}
       alt={alt}
       width={width}
       height={height}
@@ -40,23 +40,30 @@ export function Picture({ path, alt, version = "", class: name = "", width, heig
 
 type State = "waiting" | "shown" | "missing" | "broken";
 
+const AGAIN_MS = 5000;
+
 /** Its object URL, valid as long as it is asked for. For canvases; `Picture` is for everything else. */
 export function usePicture(path: string | null, version: string | number = ""): { url?: string; state: State } {
   const [found, setFound] = useState<{ of: string; url?: string; state: State }>();
+  const [round, setRound] = useState(0);
   const key = `${path} ${version}`;
   useEffect(() => {
     if (path === null) return;
-    let current = true;
+    let [current, timer] = [true, 0];
     const kept = take(key, path);
-    kept.url.then(
-      (url) => current && setFound({ of: key, url, state: "shown" }),
-      (error) => current && setFound({ of: key, state: error.status === 404 ? "missing" : "broken" }),
-    );
+    const failed = (error: unknown) => {
+      if (!current) return;
+      const missing = error instanceof Problem && error.status === 404;
+      setFound({ of: key, state: missing ? "missing" : "broken" });
+      if (!missing) timer = setTimeout(() => setRound((n) => n + 1), AGAIN_MS); // the service may be back by then
+    };
+    kept.url.then((url) => current && setFound({ of: key, url, state: "shown" }), failed);
     return () => {
       current = false;
+      clearTimeout(timer);
       giveBack(key, kept);
     };
-  }, [key]);
+  }, [key, round]);
   return found?.of === key ? found : { state: "waiting" };
 }
 

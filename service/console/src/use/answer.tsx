@@ -68,12 +68,8 @@ function DisplayTools({ display, onDisplay }: { display: Display; onDisplay: (ch
 function PosePictures({ question, answer, pose, camera, geometry, display }: Given & { pose: Pose; camera: Pinhole }) {
   const overlay = useOverlay(geometry);
   const part = display.near ? around(pose, camera) : { x0: 0, y0: 0, width: camera.width, height: camera.height };
-  const usePainter = (look: Look) =>
-    useCallback(
-      (canvas: HTMLCanvasElement) => overlay?.draw(canvas, cropped(camera, part.x0, part.y0, part.width, part.height), pose, look),
-      [overlay, camera, pose, look, part.x0, part.y0, part.width],
-    );
-  const [over, alone] = [usePainter(display.look), usePainter("solid")];
+  const seen = cropped(camera, part.x0, part.y0, part.width, part.height);
+  const [over, alone] = [usePainter(overlay, seen, pose, display.look), usePainter(overlay, seen, pose, "solid")];
   const { bitmap, name } = question.picture;
   return (
     <div class="pair">
@@ -98,6 +94,12 @@ function PosePictures({ question, answer, pose, camera, geometry, display }: Giv
       </figure>
     </div>
   );
+}
+
+/** The same function as long as it draws the same. */
+function usePainter(overlay: Overlay | null, camera: Pinhole, pose: Pose, look: Look) {
+  const { lens, ...numbers } = camera;
+  return useCallback((canvas: HTMLCanvasElement) => overlay?.draw(canvas, camera, pose, look), [overlay, pose, look, lens, ...Object.values(numbers)]);
 }
 
 function useOverlay(geometry: BufferGeometry | null): Overlay | null {

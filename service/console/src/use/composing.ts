@@ -2,7 +2,6 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { artifact, request, thumbnailPath } from "../api";
-import type { ObjectRow } from "../schema";
 import type { PhotoLens } from "./documents";
 import { keepPicture, keepTyped, keptQuestion } from "./kept_question";
 import { NOTHING_TYPED, openPicture, type Picture, readQuestion, type Question, type Typed } from "./question";
@@ -25,7 +24,7 @@ export interface Composing {
 const KEEP_AFTER_MS = 400;
 
 /** `onChange`: there is another image. */
-export function useComposing(object: ObjectRow, lenses: Record<string, PhotoLens> | null, ask: (question: Question) => void, onChange: () => void): Composing {
+export function useComposing(id: string, lenses: Record<string, PhotoLens> | null, ask: (question: Question) => void, onChange: () => void): Composing {
   const [picture, setPicture] = useState<Picture | null>(null);
   const [depth, keepDepth] = useState<File | null>(null);
   const [typed, setTyped] = useState<Typed>(NOTHING_TYPED);
@@ -38,7 +37,7 @@ export function useComposing(object: ObjectRow, lenses: Record<string, PhotoLens
     keepDepth(withDepth);
     setTyped(fields);
     setProblem("");
-    void keepPicture({ objectId: object.id, blob: chosen.blob, name: chosen.name, artifact: chosen.artifact, depth: withDepth });
+    void keepPicture({ objectId: id, blob: chosen.blob, name: chosen.name, artifact: chosen.artifact, depth: withDepth });
   };
   const setDepth = (given: File | null) => picture && take(picture, given, typed);
   const askAbout = (chosen: Picture, withDepth: File | null, fields: Typed) => {
@@ -57,7 +56,7 @@ export function useComposing(object: ObjectRow, lenses: Record<string, PhotoLens
   const chooseExample = async (photo: string, file: string) => {
     const mine = ++newest.current;
     try {
-      const chosen = await openOwn(object.id, photo, file, lenses?.[photo] ?? null);
+      const chosen = await openOwn(id, photo, file, lenses?.[photo] ?? null);
       const fields = { ...NOTHING_TYPED, ...(lenses?.[photo] && typedLens(lenses[photo])) };
       if (mine !== newest.current) return;
       take(chosen, null, fields);
@@ -68,15 +67,15 @@ export function useComposing(object: ObjectRow, lenses: Record<string, PhotoLens
   };
   useEffect(() => {
     const mine = newest.current;
-    void keptQuestion(object.id).then(async (kept) => {
+    void keptQuestion(id).then(async (kept) => {
       if (!kept) return;
       const opened = { ...(await openPicture(kept.picture.blob, kept.picture.name)), artifact: kept.picture.artifact };
       if (mine !== newest.current) return;
       take(opened, kept.picture.depth, kept.typed ?? NOTHING_TYPED);
     });
-  }, [object.id]);
+  }, [id]);
   useEffect(() => {
-    const timer = picture && setTimeout(() => void keepTyped({ objectId: object.id, typed }), KEEP_AFTER_MS);
+    const timer = picture && setTimeout(() => void keepTyped({ objectId: id, typed }), KEEP_AFTER_MS);
     return () => void (timer && clearTimeout(timer));
   }, [picture, typed]);
 

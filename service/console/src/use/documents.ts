@@ -1,6 +1,7 @@
 // What an onboarding wrote about its object: report.json, validation/accuracy.json, sfm/lens.json.
 
-import { artifact, Problem } from "../api";
+import { artifact } from "../api";
+import type { Artifact } from "../schema";
 
 export interface Report {
   quality: { surface?: { extents_m?: [number, number, number]; faces?: number } };
@@ -60,21 +61,9 @@ export interface Documents {
   lenses: Record<string, PhotoLens> | null;
 }
 
-export async function readDocuments(id: string): Promise<Documents> {
-  const [report, accuracy, lenses] = await Promise.all([
-    document<Report>(id, "report.json"),
-    document<Accuracy>(id, "validation/accuracy.json"),
-    document<Record<string, PhotoLens>>(id, "sfm/lens.json"),
-  ]);
+/** null for each that the object has not. */
+export async function readDocuments(id: string, artifacts: Artifact[]): Promise<Documents> {
+  const read = async (name: string) => (artifacts.some((one) => one.name === name) ? (await artifact(id, name)).json() : null);
+  const [report, accuracy, lenses] = await Promise.all([read("report.json"), read("validation/accuracy.json"), read("sfm/lens.json")]);
   return { report, accuracy, lenses };
-}
-
-/** null where the object has none. */
-async function document<T>(id: string, name: string): Promise<T | null> {
-  try {
-    return await (await artifact(id, name)).json();
-  } catch (error) {
-    if (error instanceof Problem && error.status === 404) return null;
-    throw error;
-  }
 }

@@ -2,10 +2,10 @@
 
 import type { BufferGeometry } from "three";
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Artifact, ObjectRow } from "../schema";
+import type { Artifact } from "../schema";
 import { Code } from "../parts/copying";
 import { Answer, USUAL } from "./answer";
-import { useAskedPoses } from "./asking_poses";
+import { type Asked, useAskedPoses } from "./asking_poses";
 import { BoxDrawing } from "./box_drawing";
 import { useComposing } from "./composing";
 import type { Documents } from "./documents";
@@ -15,15 +15,15 @@ import { QuestionForm } from "./question_form";
 import { curlLines, pythonLines } from "./snippets";
 
 interface Given {
-  object: ObjectRow;
+  id: string;
   documents: Documents;
   artifacts: Artifact[];
   geometry: BufferGeometry | null;
 }
 
-export function EstimateSection({ object, documents, artifacts, geometry }: Given) {
-  const { asked, ask, stop } = useAskedPoses(object.id);
-  const composing = useComposing(object, documents.lenses, ask, stop);
+export function EstimateSection({ id, documents, artifacts, geometry }: Given) {
+  const { asked, ask, stop } = useAskedPoses(id);
+  const composing = useComposing(id, documents.lenses, ask, stop);
   const { picture, depth, typed, problem, type } = composing;
   const [display, setDisplay] = useState(USUAL);
   const results = useRef<HTMLDivElement>(null);
@@ -34,7 +34,7 @@ export function EstimateSection({ object, documents, artifacts, geometry }: Give
     <section class="card estimate" aria-labelledby="estimate">
       <h2 id="estimate">Find it in an image</h2>
       <ImageChoice
-        object={object} picture={picture} depth={depth} examples={examples(documents, artifacts)}
+        id={id} picture={picture} depth={depth} examples={examples(documents, artifacts)}
         onFile={composing.chooseFile} onDepth={composing.setDepth} onExample={composing.chooseExample}
       />
       {!picture && problem && <p class="problem" role="alert">{problem}</p>}
@@ -51,7 +51,8 @@ export function EstimateSection({ object, documents, artifacts, geometry }: Give
           />
         </div>
       )}
-      <div ref={results} class="results" aria-live="polite">
+      <p class="unseen" role="status">{inShort(asked)}</p>
+      <div ref={results} class="results">
         {asked.state === "asking" && <Asking since={asked.since} onStop={stop} />}
         {asked.state === "failed" && <NotAnswered error={asked.error} onAgain={() => ask(asked.question)} />}
         {asked.state === "answered" && asked.answer.poses.length === 0 && <NotFound question={asked.question} answer={asked.answer} />}
@@ -64,12 +65,20 @@ export function EstimateSection({ object, documents, artifacts, geometry }: Give
       </div>
       {asked.state !== "none" && asked.state !== "asking" && (
         <div class="codes">
-          <Code title="The same with curl" text={curlLines(asked.question, object.id)} />
-          <Code title="The same in Python" text={pythonLines(asked.question, object.id)} />
+          <Code title="The same with curl" text={curlLines(asked.question, id)} />
+          <Code title="The same in Python" text={pythonLines(asked.question, id)} />
         </div>
       )}
     </section>
   );
+}
+
+/** For those who listen. What failed is said by itself. */
+function inShort(asked: Asked): string {
+  if (asked.state === "asking") return "Looking for the object";
+  if (asked.state !== "answered") return "";
+  const [best, ...others] = asked.answer.poses;
+  return best ? `Found${others.length ? ` ${others.length + 1}, the surest` : ""} with a score of ${best.score.toFixed(2)}` : "Not found";
 }
 
 /** Photos that the networks were not trained on, by name and file. */

@@ -1,7 +1,6 @@
 // What is known about an object, and how well.
 
 import type { ComponentChildren } from "preact";
-import type { ObjectRow } from "../schema";
 import type { Documents, Report } from "./documents";
 import { finePercent, isMetric, length } from "./lengths";
 import { symmetryInWords } from "./symmetry";
@@ -13,7 +12,7 @@ const SOURCES: Record<string, string> = {
   known_length: "from a length that was given",
 };
 
-export function Facts({ object, documents: { report, accuracy } }: { object: ObjectRow; documents: Documents }) {
+export function Facts({ id, documents: { report, accuracy } }: { id: string; documents: Documents }) {
   const metric = isMetric(report);
   const extents = report?.quality.surface?.extents_m;
   const { psnr, psnr_exposed, iou } = report?.heldout ?? {};
@@ -26,7 +25,7 @@ export function Facts({ object, documents: { report, accuracy } }: { object: Obj
           {!metric && <small>In units of the mesh: nothing told how large it is.</small>}
         </Fact>
       )}
-      <Fact name="Scale">{report && <Scale report={report} id={object.id} longest={Math.max(...(extents ?? [0]))} />}</Fact>
+      <Fact name="Scale">{report && <Scale report={report} id={id} longest={Math.max(...(extents ?? [0]))} />}</Fact>
       {accuracy && <Fact name="Symmetry"><Symmetry accuracy={accuracy} /></Fact>}
       {report?.coverage.photos && (
         <Fact name="Photos">
@@ -75,7 +74,9 @@ function Scale({ report, id, longest }: { report: Report; id: string; longest: n
     <>
       {SOURCES[source ?? ""] ?? source}
       {typeof rel_std === "number" ? (
-        <small>± {finePercent(rel_std)} (one standard deviation), {Number((1000 * longest * rel_std).toPrecision(1))} mm on its longest side</small>
+        <small>
+          ± {finePercent(rel_std)} (one standard deviation){longest > 0 && `, ${Number((1000 * longest * rel_std).toPrecision(1))} mm on its longest side`}
+        </small>
       ) : (
         <small>As exact as that was measured.</small>
       )}

@@ -3,11 +3,10 @@
 import { useState } from "preact/hooks";
 import { thumbnailPath } from "../api";
 import { Picture as ApiPicture } from "../parts/picture";
-import type { ObjectRow } from "../schema";
 import type { Picture } from "./question";
 
 interface Given {
-  object: ObjectRow;
+  id: string;
   picture: Picture | null;
   depth: File | null;
   examples: { photo: string; file: string }[];
@@ -16,7 +15,7 @@ interface Given {
   onExample: (photo: string, file: string) => void;
 }
 
-export function ImageChoice({ object, picture, depth, examples, onFile, onDepth, onExample }: Given) {
+export function ImageChoice({ id, picture, depth, examples, onFile, onDepth, onExample }: Given) {
   const [over, setOver] = useState(false);
   const drop = (event: DragEvent) => {
     event.preventDefault();
@@ -48,7 +47,7 @@ export function ImageChoice({ object, picture, depth, examples, onFile, onDepth,
           <div class="strip">
             {examples.map(({ photo, file }) => (
               <button key={photo} type="button" class="example" data-testid={`example-${photo}`} aria-label={`Find it in ${photo}`} onClick={() => onExample(photo, file)}>
-                <ApiPicture path={thumbnailPath(object.id, photo, 320)} alt={photo} version={object.updated_at} />
+                <ApiPicture path={thumbnailPath(id, photo, 320)} alt={photo} />
               </button>
             ))}
           </div>

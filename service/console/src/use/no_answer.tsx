@@ -8,7 +8,7 @@ import type { Question } from "./question";
 export function Asking({ since, onStop }: { since: number; onStop: () => void }) {
   const seconds = Math.round(useSeconds(since));
   return (
-    <div class="notice" role="status" data-testid="asking">
+    <div class="notice" data-testid="asking">
       <progress aria-label="Looking for the object" />
       <p>Looking … {seconds > 1 && `${seconds} s`}{seconds > 8 && ". The first question about an object loads it, which takes longer."}</p>
       <button type="button" class="quiet" onClick={onStop}>Stop</button>

@@ -51,7 +51,7 @@ export function PoseNumbers({ answer, pose }: { answer: Estimate; pose: Pose }) 
         </div>
       </dl>
       <div class="tools">
-        <CopyButton text={JSON.stringify(taken, null, 1)} label="Copy as JSON" what="this pose" />
+        <CopyButton text={JSON.stringify(taken, null, 1)} label="Copy as JSON" what="(this pose)" />
       </div>
     </div>
   );

@@ -88,9 +88,11 @@ export function optionsOf(question: Question, objectId: string): Record<string, 
   };
 }
 
+const PATIENCE_MS = 120_000; // the first question about an object loads it; whoever has enough of waiting can stop it
+
 export function formOf(question: Question, objectId: string): FormData {
   const form = new FormData();
-  form.append("options", JSON.stringify(optionsOf(question, objectId)));
+  form.append("options", JSON.stringify({ ...optionsOf(question, objectId), deadline_ms: PATIENCE_MS }));
   form.append("image", question.picture.blob, question.picture.name);
   if (question.depth) form.append("depth", question.depth, question.depth.name);
   return form;

@@ -11,7 +11,7 @@ export function symmetryInWords({ symmetries_discrete: turns = [], symmetries_co
   const first = known[0]!;
   if (turns.length === 1) return `${first.degrees === 180 ? "half a turn" : `${first.degrees}°`} about ${axisName(first.axis)}`;
   const together = known.every(({ axis: other }) => Math.abs(dot(other, first.axis)) > 0.99);
-  return together ? `every ${Math.round(360 / (turns.length + 1))}° about ${axisName(first.axis)}` : `${turns.length} turns about different axes`;
+  return together ? `every ${Math.round(360 / (turns.length + 1))}° about ${axisName(first.axis)}` : `each of ${turns.length} turns about different axes`;
 }
 
 function axisAndAngle(m: readonly number[]): { axis: number[]; degrees: number } {
