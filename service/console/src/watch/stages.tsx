@@ -16,7 +16,7 @@ export function StageList({ job, at }: { job: Job; at: number }) {
               <span class="stage-time">{running ? <Left job={job} at={at} /> : past(stage, job)}</span>
             </div>
             {running && <Doing job={job} />}
-            {stage.attempts > 1 && <small class="stage-note">{`${ordinal(stage.attempts)} attempt`}</small>}
+            {stage.attempts > 1 && stage.status !== "skipped" && <small class="stage-note">{`${ordinal(stage.attempts)} attempt`}</small>}
           </li>
         );
       })}
