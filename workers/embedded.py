@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import IO
@@ -33,6 +33,7 @@ from workers.rows.tables import Database
 from workers.settings import Settings
 
 LONGEST_SOCKET_PATH = 100  # the kernel's limit is 108
+LASTING_S = 300.0  # a child that lived for so long died of something else than its start
 LEAVE_S = 3  # for answers that are under way; listeners and long polls would stay as long as they may
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -43,7 +44,7 @@ class ServerError(PipelineError):
 
 @dataclass
 class Child:
-    """A process on a leash, with its log; started again when it dies, a little later each time."""
+    """A process on a leash, with its log; started again when it dies, a little later each time that it dies soon."""
 
     name: str
     command: list[str]
@@ -52,9 +53,11 @@ class Child:
     fds: tuple[int, ...] = ()
     process: subprocess.Popen | None = None
     _deaths: int = 0
-    _next_start: float = field(default=0.0)
+    _started: float = 0.0
+    _next_start: float = 0.0
 
     def start(self) -> None:
+        self._started = time.monotonic()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "workers.leash", *self.command],
@@ -69,7 +72,7 @@ class Child:
     def keep_alive(self, say: Callable[[str], None]) -> None:
         now = time.monotonic()
         if self.process is not None and self.process.poll() is not None:
-            self._deaths += 1
+            self._deaths = 1 if now - self._started > LASTING_S else self._deaths + 1
             self._next_start = now + min(30.0, 0.5 * 2**self._deaths)
             say(f"{self.name} ended with status {self.process.returncode} (see {self.log}); it is started again")
             stop_group(self.process, grace_s=1)
