@@ -40,7 +40,7 @@ test-console: install $(VENV)/.browser
 # The console as the README shows it, from the whole path.
 pictures:
 	$(MAKE) test-console ONLY=whole_path
-	cp runs/console/console-*.png docs/
+	cp runs/console/console-*.jpg docs/
 
 $(VENV)/.browser: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[browser]'

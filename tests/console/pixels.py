@@ -54,8 +54,6 @@ MAKE_TRANSFER = """files => {
 
 
 def save_small(png: bytes, path: Path) -> None:
-    """With 256 colours: a page has few, and a README is loaded often. Raises where that is not enough."""
-    picture = Image.open(io.BytesIO(png)).convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, optimize=True)
+    """As JPEG: what is loaded with a README has to be small. Raises where it is not."""
+    Image.open(io.BytesIO(png)).convert("RGB").save(path, quality=86, optimize=True, subsampling=0)
     assert path.stat().st_size < MOST_BYTES, f"{path.name} has {path.stat().st_size} bytes"

@@ -87,6 +87,7 @@ def fill_in_and_start(seen: Visit, server: Server, capture: GeneratedCapture) ->
     page = seen.page
     prompted = max(capture.photos, key=lambda photo: (photo.visible, -abs(capture.photos.index(photo) - len(capture.photos) // 2)))
     seen.open("new")
+    page.get_by_role("radio", name=PROFILE.capitalize()).check()
     page.get_by_test_id("object-name").fill("generated jug")
     page.get_by_test_id("file-input").set_input_files([photo.path for photo in capture.photos])
     expect(page.locator("[data-testid=photo-tile][data-state=arrived]")).to_have_count(len(capture.photos), timeout=300_000)
@@ -97,7 +98,6 @@ def fill_in_and_start(seen: Visit, server: Server, capture: GeneratedCapture) ->
     page.get_by_role("radio", name="A printed board").check()
     page.get_by_test_id("board-file").set_input_files(capture.board_path)
     expect(page.get_by_test_id("board-tags")).to_be_visible()
-    page.get_by_role("radio", name=PROFILE.capitalize()).check()
     expect(page.get_by_test_id("start")).to_be_enabled()
     seen.picture("form_filled")
     page.set_viewport_size(README_SIZE)
@@ -230,6 +230,7 @@ def test_a_picture_for_the_readme(visit: OPEN, onboarded: Onboarded) -> None:
     seen = visit(onboarded.server)
     seen.page.set_viewport_size(README_SIZE)
     ask_about(seen, onboarded)
+    seen.page.get_by_test_id("answer").evaluate("element => scrollTo(0, element.getBoundingClientRect().top + scrollY - 24)")
     for_readme(seen.page, "use")
     seen.open(f"objects/{onboarded.object_id}/watch/cameras")
     Following(onboarded.server, onboarded.object_id).until(lambda: share_of_ink(seen.page.locator(".seen canvas").first) > 0.003)
@@ -255,4 +256,4 @@ def ask_about(seen: Visit, onboarded: Onboarded) -> dict[str, Any]:
 
 def for_readme(page: Page, name: str) -> None:
     """`make pictures` puts these into docs/."""
-    save_small(page.screenshot(animations="disabled"), PICTURES / f"console-{name}.png")
+    save_small(page.screenshot(animations="disabled"), PICTURES / f"console-{name}.jpg")
