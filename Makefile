@@ -1,9 +1,9 @@
-# make demo: the whole system on a capture that it renders itself. make test: all tests.
+# make demo: the whole system on a capture that it renders itself. make test: all tests but those of make test-console, which need a browser.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test chaos lint install console bench-reconstruction bench-pose bench-service
+.PHONY: demo test test-console pictures chaos lint install console bench-reconstruction bench-pose bench-service
 
 install: $(VENV)/.installed console
 
@@ -30,6 +30,21 @@ demo: install
 # Two at a time. A thread that waits for another process's core does so asleep, or both would get slower.
 test: install
 	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+# The console in a real Chromium, up to an onboarding with the profile `preview`: a quarter of an hour. Pictures of every page are left in runs/console.
+# ONLY: some of the tests by name; SNAP6D_CONSOLE_PROFILE=small: a whole path that takes a third of the time and is less exact.
+test-console: install $(VENV)/.browser
+	tests/console/need_chromium.sh
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest tests/console $(if $(ONLY),-k "$(ONLY)")
+
+# The console as the README shows it, from the whole path.
+pictures:
+	$(MAKE) test-console ONLY=whole_path
+	cp runs/console/console-*.jpg docs/
+
+$(VENV)/.browser: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[browser]'
+	touch $@
 
 # The twelve promises, each tried for long; ONLY: some of them by number. SNAP6D_CHAOS counts what a hostile caller tries, SNAP6D_SOAK_S seconds.
 chaos: install

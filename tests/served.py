@@ -124,7 +124,7 @@ def start(command: list[str], settings: Settings, environment: dict[str, str], a
     assert found, process.stdout.read()
     client = httpx.Client(base_url=found.group(), timeout=30)
     server = Server(process, settings.data, settings, client, api_data, estimator_objects)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         if server.client.get("/readyz").status_code == 200:
             return server

@@ -6,4 +6,4 @@ from dataclasses import replace
 
 from workers import pipeline
 
-PIPELINE = replace(pipeline.PIPELINE, profiles="small_profiles:PROFILES", profile_names=("small",))
+PIPELINE = replace(pipeline.PIPELINE, profiles="small_profiles:PROFILES", profile_names=("small", "standard"))
