@@ -72,7 +72,7 @@ def put_image(context: Context, who: Caller, object_id: str, upload: Upload, kin
     same = next((k for k in known if (k.kind, k.name) == (image.kind, image.name)), None)
     count = sum(k.kind == kind for k in known)
     if same is None and kind == "video" and count:
-        raise TooLarge("the object has a video already", try_next="send photos beside it, or call this one as that one is called to replace it")
+        raise TooLarge("the object has a video already", try_next="send photos beside it, or give it the name of that one to replace it")
     if same is None and count >= context.settings.max_photos:
         raise TooLarge(f"the object has {count} {kind} already", try_next="about 100 photos are plenty")
     who.require_room(0, image.bytes - (same.bytes if same else 0))

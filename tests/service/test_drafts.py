@@ -176,3 +176,12 @@ def test_how_long_it_takes_is_said_before_it_is_started(server: Server) -> None:
     assert forecasts["preview"]["seconds"] > 0
     assert forecasts["full"] is None
     server.wait(started["id"])
+
+
+def test_a_second_video_is_refused_and_the_first_one_replaced_by_its_name(server: Server) -> None:
+    object_id = draft(server)
+    video = b"\0\0\0\x18ftypmp42" + bytes(100)
+    assert put(server, object_id, "walk.mp4", video, kind="video").status_code == 201
+    other = put(server, object_id, "other.mp4", video, kind="video")
+    assert (other.status_code, other.json()["what"]) == (413, "the object has a video already")
+    assert put(server, object_id, "walk.mp4", video + b"\0", kind="video").status_code == 200

@@ -16,17 +16,18 @@ interface Props {
 const STATES: Record<ObjectRow["state"], string> = { draft: "Draft", onboarding: "Onboarding", ready: "Ready", failed: "Failed" };
 
 export function ObjectCard({ object, onRename, onDelete }: Props) {
-  const { id, name, state } = object;
+  const { id, name, state, updated_at } = object;
+  const { value: made } = useAsked(async () => (state === "ready" ? (await api.artifacts(id)).map((one) => one.name) : []), [id, state, updated_at]);
   return (
     <li class="card object" data-testid="object-card" data-id={id} data-state={state}>
       <a href={state === "draft" ? `#/new/${id}` : `#/objects/${id}`}>
-        <CardPicture object={object} />
+        <CardPicture object={object} made={made} />
         <span class="title">
           <strong>{name}</strong>
           <span class={`state ${state}`}>{STATES[state]}</span>
         </span>
       </a>
-      <Facts object={object} />
+      <Facts object={object} made={made ?? []} />
       <div class="tools">
         <button type="button" class="quiet" aria-label={`Rename ${name}`} onClick={onRename}>Rename</button>
         <button type="button" class="quiet" aria-label={`Delete ${name}`} onClick={onDelete}>Delete</button>
@@ -35,12 +36,12 @@ export function ObjectCard({ object, onRename, onDelete }: Props) {
   );
 }
 
-function Facts({ object }: { object: ObjectRow }) {
+function Facts({ object, made }: { object: ObjectRow; made: string[] }) {
   const { state, job_id, photos } = object;
   const photosLine = photos ? counted(photos, "photo") : "no photos yet";
   return (
     <div class="facts-of">
-      <small>{photosLine}{state === "ready" && <Size object={object} />}</small>
+      <small>{photosLine}{made.includes("mesh.glb") && made.includes("report.json") && <Size object={object} />}</small>
       {job_id && state === "onboarding" && <Progress jobId={job_id} />}
       {job_id && state === "failed" && <Reason jobId={job_id} />}
     </div>

@@ -8,8 +8,11 @@ import type { ObjectRow } from "../schema";
 
 const TILE = 320; // of the validation's sheet (surfemb/judging)
 
-export function CardPicture({ object }: { object: ObjectRow }) {
-  const url = useValidationPicture(object);
+const SHEET = "validation/overlays.png";
+
+/** `made`: names of its artifacts, undefined until they are known. */
+export function CardPicture({ object, made }: { object: ObjectRow; made: string[] | undefined }) {
+  const url = useValidationPicture(object, made?.includes(SHEET));
   if (url) return <img class="picture cover" src={url} alt={`${object.name}, outlined where it was found`} />;
   if (url === null && object.photos) return <PhotoOf object={object} />;
   return <span class="picture cover" aria-hidden="true" />;
@@ -25,22 +28,23 @@ function PhotoOf({ object: { id, name, photos, options } }: { object: ObjectRow 
 }
 
 /** Null where there is none. */
-function useValidationPicture({ id, state, updated_at }: ObjectRow): string | null | undefined {
+function useValidationPicture({ id, updated_at }: ObjectRow, there: boolean | undefined): string | null | undefined {
   const [url, setUrl] = useState<string | null>();
   useEffect(() => {
     let [current, made] = [true, ""];
-    const found = state === "ready" ? firstTile(id) : Promise.resolve(null);
+    if (there === undefined) return;
+    const found = there ? firstTile(id) : Promise.resolve(null);
     found.catch(() => null).then((blob) => current && setUrl(blob && (made = URL.createObjectURL(blob))));
     return () => {
       current = false;
       URL.revokeObjectURL(made);
     };
-  }, [id, state, updated_at]);
+  }, [id, there, updated_at]);
   return url;
 }
 
 async function firstTile(id: string): Promise<Blob | null> {
-  const sheet = await createImageBitmap(await (await artifact(id, "validation/overlays.png")).blob());
+  const sheet = await createImageBitmap(await (await artifact(id, SHEET)).blob());
   const side = Math.min(TILE, sheet.width, sheet.height);
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [side, side];

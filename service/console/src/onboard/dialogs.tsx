@@ -25,7 +25,7 @@ export function RenameDialog({ object, onEnd }: Props) {
     <Dialog title={`Rename ${object.name}`} label="Rename" testid="rename-dialog" onEnd={onEnd} work={() => api.change(object.id, { name: name.trim() })}>
       <label class="field">
         New name
-        <input required pattern=".*\S.*" maxLength={200} autocomplete="off" autofocus value={name} onInput={(event) => setName(event.currentTarget.value)} />
+        <input required pattern=".*\S.*" maxLength={200} autocomplete="off" value={name} onInput={(event) => setName(event.currentTarget.value)} />
       </label>
     </Dialog>
   );

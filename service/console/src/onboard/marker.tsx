@@ -1,6 +1,6 @@
 // Points on a picture, in its own pixels: set and dragged by pointer, moved by arrow keys, typed as numbers.
 
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Px } from "./forms";
 import { Handle, Shape } from "./marks";
 
@@ -22,13 +22,18 @@ const SMALLEST_PX = 4;
 export function Marker({ url, alt, mode, points, names, onPoints, onBroken }: Props) {
   const [size, setSize] = useState<{ url: string; width: number; height: number }>();
   const measure = ({ naturalWidth: width, naturalHeight: height }: HTMLImageElement) => setSize({ url, width, height });
+  const [figure, begun] = [useRef<HTMLElement>(null), useRef(false)];
+  useEffect(() => {
+    if (begun.current && points.length) figure.current?.querySelector<SVGElement>(".handle")?.focus(); // the button that began is gone
+    begun.current = false;
+  }, [points.length]);
   return (
-    <figure class="marker">
+    <figure class="marker" ref={figure}>
       <div class="canvas">
         <img src={url} alt={alt} onLoad={(event) => measure(event.currentTarget)} onError={onBroken} />
         {size?.url === url && <Overlay width={size.width} height={size.height} {...{ mode, points, names, onPoints }} />}
       </div>
-      {size?.url === url && <Fields width={size.width} height={size.height} {...{ mode, points, names, onPoints }} />}
+      {size?.url === url && <Fields width={size.width} height={size.height} {...{ mode, points, names, onPoints }} onBegin={() => (begun.current = true)} />}
     </figure>
   );
 }
@@ -37,6 +42,10 @@ type OverlayProps = Pick<Props, "mode" | "points" | "names" | "onPoints"> & { wi
 
 function Overlay({ width, height, mode, points, names, onPoints }: OverlayProps) {
   const drag = useRef({ handle: -1, before: points });
+  const latest = useRef(points); // keys and pointers may be faster than what is drawn
+  latest.current = points;
+  const put = (index: number, to: Px) => set(latest.current.with(index, within(to, width, height)));
+  const set = (next: Px[]) => onPoints((latest.current = next));
   const pixel = (event: PointerEvent): Px => {
     const frame = (event.currentTarget as Element).getBoundingClientRect();
     return within([((event.clientX - frame.left) / frame.width) * width - 0.5, ((event.clientY - frame.top) / frame.height) * height - 0.5], width, height);
@@ -45,20 +54,20 @@ function Overlay({ width, height, mode, points, names, onPoints }: OverlayProps)
   const down = (event: PointerEvent) => {
     if (event.button !== 0) return;
     (event.currentTarget as Element).setPointerCapture(event.pointerId);
-    const { handle, after } = grab(mode, points, pixel(event), GRAB_PX * perPx(event));
-    drag.current = { handle, before: points };
-    onPoints(after);
+    const { handle, after } = grab(mode, latest.current, pixel(event), GRAB_PX * perPx(event));
+    drag.current = { handle, before: latest.current };
+    set(after);
   };
-  const move = (event: PointerEvent) => drag.current.handle >= 0 && onPoints(points.with(drag.current.handle, pixel(event)));
+  const move = (event: PointerEvent) => drag.current.handle >= 0 && put(drag.current.handle, pixel(event));
   const up = (event: PointerEvent) => {
-    if (drag.current.handle >= 0 && mode === "box" && isTiny(points, SMALLEST_PX * perPx(event))) onPoints(drag.current.before);
+    if (drag.current.handle >= 0 && mode === "box" && isTiny(latest.current, SMALLEST_PX * perPx(event))) set(drag.current.before);
     drag.current.handle = -1;
   };
   return (
     <svg viewBox={`0 0 ${width} ${height}`} preserveAspectRatio="none" data-testid="marker" onPointerDown={down} onPointerMove={move} onPointerUp={up} onPointerCancel={up}>
       <Shape mode={mode} points={points} width={width} height={height} />
       {points.map((point, index) => (
-        <Handle key={index} name={names[index]!} at={point} width={width} onMove={(to) => onPoints(points.with(index, within(to, width, height)))} />
+        <Handle key={index} name={names[index]!} at={point} width={width} onMove={([dx, dy]) => put(index, [latest.current[index]![0] + dx, latest.current[index]![1] + dy])} />
       ))}
     </svg>
   );
@@ -75,10 +84,14 @@ function grab(mode: Mode, points: Px[], at: Px, near: number): { handle: number;
   return { handle: nearest, after: points.with(nearest, at) };
 }
 
-function Fields({ width, height, mode, points, names, onPoints }: OverlayProps) {
+function Fields({ width, height, mode, points, names, onPoints, onBegin }: OverlayProps & { onBegin: () => void }) {
   if (points.length < (mode === "point" ? 1 : 2)) {
-    const middle: Px[] = [[0.3, 0.3], [0.7, 0.7]].map(([x, y]) => within([x! * width, y! * height], width, height));
-    return <button type="button" class="quiet" onClick={() => onPoints(mode === "point" ? [within([width / 2, height / 2], width, height)] : middle)}>Begin in the middle</button>;
+    const shares = mode === "point" ? [0.5] : [0.3, 0.7];
+    const begin = () => {
+      onBegin();
+      onPoints(shares.map((share) => within([share * width, share * height], width, height)));
+    };
+    return <button type="button" class="quiet" onClick={begin}>Begin in the middle</button>;
   }
   return (
     <div class="pixels">

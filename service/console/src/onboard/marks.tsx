@@ -19,7 +19,8 @@ interface Props {
   name: string;
   at: Px;
   width: number;
-  onMove: (to: Px) => void;
+  /** By so many pixels. */
+  onMove: (by: Px) => void;
 }
 
 const ARROWS: Record<string, Px> = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -30,14 +31,14 @@ export function Handle({ name, at, width, onMove }: Props) {
     if (!way) return;
     event.preventDefault();
     const step = event.shiftKey ? 1 : Math.max(1, width / 100);
-    onMove([at[0] + step * way[0], at[1] + step * way[1]]);
+    onMove([step * way[0], step * way[1]]);
   };
   const spot = `M${corner(at)} h0`;
   return (
     <g
       class="handle"
       role="slider"
-      tabIndex={0}
+      tabindex={0}
       aria-label={name}
       aria-valuenow={at[0]}
       aria-valuemin={0}

@@ -34,14 +34,14 @@ export function PhotoMarker({ session, photos, mode, names, photo, points, wante
   return (
     <>
       <div class="row picker">
-        <button type="button" class="quiet" disabled={index === 0} onClick={() => setChosen(known[index - 1]!)}>Previous</button>
+        <button type="button" class="quiet" disabled={index === 0} aria-label="Previous photo" onClick={() => setChosen(known[index - 1]!)}>←</button>
         <label>
           <span class="unseen">Photo</span>
           <select value={shown} data-testid="marked-photo" onChange={(event) => setChosen(event.currentTarget.value)}>
             {known.map((name) => <option key={name} value={name}>{name === own && points.length ? `${name} (marked)` : name}</option>)}
           </select>
         </label>
-        <button type="button" class="quiet" disabled={index === known.length - 1} onClick={() => setChosen(known[index + 1]!)}>Next</button>
+        <button type="button" class="quiet" disabled={index === known.length - 1} aria-label="Next photo" onClick={() => setChosen(known[index + 1]!)}>→</button>
       </div>
       <Marked key={shown} session={session} photo={shown} mode={mode} names={names} points={shown === own ? points : []} onPoints={(now) => onMark(shown, now)} />
     </>

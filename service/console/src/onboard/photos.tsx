@@ -3,7 +3,7 @@
 import { useRef, useState } from "preact/hooks";
 import type { Photo } from "../schema";
 import { droppedFiles, PHOTOS, type Pile, sorted, VIDEOS } from "./files";
-import { Section } from "./section";
+import { Refusal, Section } from "./section";
 import type { Session } from "./session";
 import { PhotoTiles } from "./tiles";
 import { Upload } from "./upload";
@@ -21,8 +21,9 @@ export function PhotosSection({ session, photos, videos, onMark }: Props) {
     "Or one short video of a walk around it: sharp frames are picked.";
   const unfinished = session.id && photos.length + videos.length > 0 && session.queue.items.length === 0;
   return (
-    <Section id="photos" title="Photos" hint={hint} problem={session.problems.files}>
+    <Section id="photos" title="Photos" hint={hint}>
       <DropZone onPile={(pile) => session.add(pile)} />
+      <Refusal problem={session.problems.files} />
       {unfinished && <p class="faint">Was the upload cut off? Choose the same folder again: what has arrived is skipped.</p>}
       {session.opening.map((name) => <p key={name} role="status">Opening {name} …</p>)}
       {session.others.length > 0 && <p class="faint">Left out, as it is no photo or video: {listed(session.others)}</p>}

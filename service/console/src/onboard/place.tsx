@@ -18,7 +18,7 @@ interface Props {
 
 export function PlaceSection({ session, photos, videos, marked, at }: Props) {
   const form = session.forms.place;
-  const edit = (change: Partial<PlaceForm>) => session.edit("place", { ...form, ...change });
+  const edit = (change: Partial<PlaceForm>) => session.edit("place", { ...session.forms.place, ...change });
   const hint = videos.length && !photos.length ? "Of a video the frames are picked later, so nothing can be marked: film the object in the middle." : "Mark it on any one photo, or leave it at the first.";
   return (
     <Section id="place" title="Where the object is" hint={hint} problem={session.problems.place} at={at}>

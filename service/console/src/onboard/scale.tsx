@@ -11,7 +11,7 @@ import type { Session } from "./session";
 
 export function ScaleSection({ session, photos }: { session: Session; photos: Photo[] }) {
   const form = session.forms.scale;
-  const edit = (change: Partial<ScaleForm>) => session.edit("scale", { ...form, ...change });
+  const edit = (change: Partial<ScaleForm>) => session.edit("scale", { ...session.forms.scale, ...change });
   const missing = session.missing("scale");
   return (
     <Section id="scale" title="How large it is" hint="One of these gives poses in metres." problem={session.problems.scale}>

@@ -23,6 +23,7 @@ export class Session extends Store {
   others: string[] = [];
   readonly queue = new UploadQueue(() => this.ensure());
   private unsaved = new Set<Section>();
+  private seenAt = 0;
   private made: Promise<string> | undefined;
   private readonly draftKey = newKey();
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -35,7 +36,10 @@ export class Session extends Store {
 
   /** What the service has of the draft, and over that what had not got there before the page was left. */
   load(object: ObjectRow) {
+    const newer = object.updated_at > this.seenAt;
+    this.seenAt = Math.max(this.seenAt, object.updated_at);
     if (!this.loaded) this.begin(formsOf(object.name, object.options));
+    else if (newer && !this.unsaved.size) this.forms = formsOf(object.name, object.options); // changed on another page
   }
 
   edit<S extends Section>(section: S, form: Forms[S]) {
@@ -121,7 +125,9 @@ export class Session extends Store {
       const id = await this.ensure();
       // 409: a photo came in between, or a job works on it
       let conflicts = 0;
-      await persist(() => api.change(id, wish.change), waiting, (error): error is Problem => isPassing(error) || (is409(error) && ++conflicts < 4));
+      const mayPass = (error: unknown): error is Problem => isPassing(error) || (is409(error) && ++conflicts < 4);
+      const changed = await persist(() => api.change(id, wish.change), waiting, mayPass);
+      this.seenAt = changed.updated_at;
       if (this.forms[section] !== form) return;
       this.unsaved.delete(section);
       delete this.problems[section];

@@ -28,7 +28,7 @@ export function PhotoTiles({ session, photos, onMark }: Props) {
     <ul class="tiles" aria-label="Photos">
       {tiles.map((tile) => (
         <li key={tile.item ? `item ${tile.item.key}` : tile.name} data-testid="photo-tile" data-photo={tile.name} data-state={stateOf(tile)}>
-          <button type="button" class="thumb" disabled={!tile.photo} onClick={() => onMark(tile.name)} aria-label={`Mark the object on ${tile.name}`}>
+          <button type="button" class="thumb" disabled={!tile.photo?.sha256} onClick={() => onMark(tile.name)} aria-label={`Mark the object on ${tile.name}`}>
             <Thumbnail id={session.id} tile={tile} />
           </button>
           <span class="name" title={tile.name}>{tile.name}</span>

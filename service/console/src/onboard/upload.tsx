@@ -6,8 +6,8 @@ import { Refusal } from "./section";
 import { counted, megabytes } from "./words";
 
 export function Upload({ queue }: { queue: UploadQueue }) {
-  const { items } = queue;
-  if (!items.length) return null;
+  if (!queue.items.length) return null;
+  const items = queue.items.filter((item) => item.state !== "failed");
   const [bytes, sent] = [total(items, (item) => item.file.size), total(items, (item) => item.sent)];
   const [arrived, there] = [countOf(items, "arrived"), countOf(items, "there")];
   const waitedFor = items.find((item) => item.state === "pausing")?.problem;
@@ -18,7 +18,7 @@ export function Upload({ queue }: { queue: UploadQueue }) {
         {arrived + there} of {counted(items.length, "file")}{there > 0 && ` (${there} had arrived before)`} · {megabytes(sent)} of {megabytes(bytes)}
       </p>
       {waitedFor && <Waiting problem={waitedFor} />}
-      <Failures queue={queue} items={items.filter((item) => item.state === "failed")} />
+      <Failures queue={queue} items={queue.items.filter((item) => item.state === "failed")} />
     </div>
   );
 }
@@ -38,7 +38,8 @@ function Failures({ queue, items }: { queue: UploadQueue; items: Item[] }) {
       <ul class="failures">
         {items.map((item) => (
           <li key={item.key} data-testid="upload-failed">
-            <strong>{item.file.name}</strong> <Refusal problem={item.problem} />
+            {!item.problem?.what.includes(item.file.name) && <strong>{item.file.name}: </strong>}
+            <Refusal problem={item.problem} />
           </li>
         ))}
       </ul>

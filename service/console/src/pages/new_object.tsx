@@ -1,7 +1,7 @@
 // A new object: its photos, where it is in them, how large it is. Sections that fill in any order.
 
 import { useMemo, useRef, useState } from "preact/hooks";
-import { api } from "../api";
+import { api, Problem } from "../api";
 import { NameSection } from "../onboard/name";
 import { PhotosSection } from "../onboard/photos";
 import { PlaceSection } from "../onboard/place";
@@ -19,7 +19,8 @@ export function NewObjectPage({ draft }: { draft?: string }) {
   const { value: object, error, again } = useAsked(async () => (draft ? load(session, draft) : undefined), [session], 5000);
   if (!session.loaded) {
     if (!error) return <Loading what="Looking …" />;
-    return <Failure error={error} action={{ label: "Try again", onClick: again }} />;
+    const gone = error instanceof Problem && error.status === 404;
+    return <Failure error={error} action={gone ? { label: "Objects", href: "#/" } : { label: "Try again", onClick: again }} />;
   }
   return <Filling session={session} busy={object?.state === "onboarding"} state={object?.state ?? "draft"} />;
 }
