@@ -21,7 +21,8 @@ from service.schemas import Problem
 from service.settings import ServiceSettings
 from service.tracing import Tracing
 from service.turnstile import Turnstile
-from workers.files.storage import open_storage, sweep_regularly
+from workers.files.opening import open_storage
+from workers.files.storage import sweep_regularly
 from workers.logs import configure
 from workers.pipeline import Pipeline, load
 from workers.queue import Mailbox, celery_app

@@ -21,7 +21,8 @@ import real_servers
 from uploads_made import options, photo
 
 from workers.files.bucket import Bucket
-from workers.files.storage import Storage, open_storage
+from workers.files.opening import open_storage
+from workers.files.storage import Storage
 from workers.rows.parts import change_part
 from workers.rows.tables import Database
 from workers.settings import Settings

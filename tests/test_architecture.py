@@ -29,6 +29,7 @@ LIGHT = {
     "reconstruction.verdicts",
     "reconstruction.workspace",
     "workers.failures",
+    "workers.files.opening",
     "workers.files.space",
     "workers.files.storage",
     "workers.logs",

@@ -21,8 +21,9 @@ from reconstruction.errors import PipelineError
 from workers import queue
 from workers.estimates.estimate_process import EstimateCrashed, EstimateProcess
 from workers.failures import Canceled, StageDefect, StorageUnreachable, error_to_json
+from workers.files.opening import open_storage
 from workers.files.space import is_full, waiting, waits
-from workers.files.storage import open_storage, sweep_regularly
+from workers.files.storage import sweep_regularly
 from workers.logs import FIELDS, bind, configure
 from workers.pipeline import Pipeline, load
 from workers.rows.beats import Beats

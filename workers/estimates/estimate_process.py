@@ -15,7 +15,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from reconstruction.errors import PipelineError
-from workers.files.storage import open_storage
+from workers.files.opening import open_storage
 from workers.logs import about, bound, configure
 from workers.pipeline import Pipeline, load
 from workers.rows.tables import Database

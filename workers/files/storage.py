@@ -20,7 +20,6 @@ from sqlalchemy import Connection
 
 from reconstruction.workspace import Workspace
 from workers.rows.parts import CAPTURE, IMAGES, Files, Parts
-from workers.rows.tables import Database
 from workers.settings import Settings
 
 Tell = Callable[[int, int], None]
@@ -181,15 +180,6 @@ class FolderStorage(Storage):
 
     def sweep(self) -> None:
         remove_leftovers(self._incoming)
-
-
-def open_storage(settings: Settings, database: Database, kind: Kind) -> Storage:
-    """As the settings say. `kind`: what this process keeps copies for, each in a folder of its own. Raises StorageError."""
-    if not settings.storage_url:
-        return FolderStorage(settings)
-    from workers.files.bucket_storage import BucketStorage
-
-    return BucketStorage(settings, database, kind)
 
 
 def sweep_regularly(storage: Storage, stop: threading.Event, every_s: float = 300.0) -> None:
