@@ -19,6 +19,7 @@ from service.intake import Intake
 from service.metrics import Metrics
 from service.schemas import Problem
 from service.settings import ServiceSettings
+from service.threads import FORMS, IMAGES, Threads
 from service.tracing import Tracing
 from service.turnstile import Turnstile
 from workers.files.opening import open_storage
@@ -84,4 +85,5 @@ def _open(settings: ServiceSettings) -> Context:
     streams = Turnstile(settings.max_event_streams, settings.max_event_streams, "listeners follow jobs")
     feed, metrics = Feed(EventStore(database)), Metrics(database, settings.live_within_s)
     storage, keys = open_storage(settings, database, "views"), KeyStore(database)
-    return Context(settings, pipeline, database, storage, keys, broker, Mailbox(broker), estimates, streams, feed, metrics)
+    mailbox, images_in, forms_in = Mailbox(broker), Threads(IMAGES), Threads(FORMS)
+    return Context(settings, pipeline, database, storage, keys, broker, mailbox, estimates, streams, feed, metrics, images_in, forms_in)

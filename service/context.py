@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from service.feed import Feed
 from service.metrics import Metrics
 from service.settings import ServiceSettings
+from service.threads import Threads
 from service.turnstile import Turnstile
 from workers.files.storage import Storage
 from workers.pipeline import Pipeline
@@ -34,6 +35,8 @@ class Context:
     streams: Turnstile
     feed: Feed
     metrics: Metrics
+    image_threads: Threads
+    form_threads: Threads
 
     def jobs_of(self, tenant: str) -> JobStore:
         return JobStore(self.database, self.pipeline.names, tenant, self.settings.live_within_s)

@@ -61,7 +61,8 @@ async def put_image(
     await run_in_threadpool(who.objects.get, object_id)
     with incoming(context.settings) as folder:
         upload = await receive_file(request, folder, kind, name, context.settings)
-        image, new = await run_in_threadpool(captures.put_image, context, who, object_id, upload, kind)
+        threads = context.form_threads if kind == "video" else context.image_threads
+        image, new = await threads.run(captures.put_image, context, who, object_id, upload, kind)
     response.status_code = 201 if new else 200
     return KeptImage.model_validate(image)
 
@@ -84,7 +85,7 @@ def _image(photo: str, kept: ImageRow | None, known: PhotoVerdict | None) -> Ima
 
 
 @router.get("/objects/{object_id}/images/{name}", response_class=FileResponse)
-def get_image(
+async def get_image(
     object_id: str,
     name: str,
     context: Ctx,
@@ -94,19 +95,25 @@ def get_image(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """An image by its name in the list, upright and small with `px`. Of a video's frame: undistorted, once its place is found."""
-    file, sha256 = _find(context, who, object_id, kind, name)
     if px and kind == "video":
         raise NotFound("a video has no small picture", try_next="its frames are among the photos once they are picked")
-    path = context.storage.view(object_id, [file]) / file
-    tag = sha256 or hashlib.sha256(path.read_bytes()).hexdigest()
-    etag = f'"{tag[:32]}-{px}"' if px else f'"{tag[:32]}"'
+    path, sha256 = await run_in_threadpool(_fetch, context, who, object_id, kind, name)
+    etag = f'"{sha256[:32]}-{px}"' if px else f'"{sha256[:32]}"'
     headers = {"ETag": etag, "Cache-Control": f"private, max-age={KEPT_S}", "Vary": "Authorization", "X-Content-Type-Options": "nosniff"}
     if if_none_match is not None and is_current(if_none_match, etag):
         return Response(status_code=304, headers=headers)
     if px is None:
         return FileResponse(path, headers=headers, filename=f"{name}{path.suffix}", content_disposition_type="inline")
     with incoming(context.settings) as folder:
-        return Response(small_jpeg(path, folder, px, context.settings), headers=headers, media_type="image/jpeg")
+        content = await context.image_threads.run(small_jpeg, path, folder, px, context.settings)
+    return Response(content, headers=headers, media_type="image/jpeg")
+
+
+def _fetch(context: Context, who: Caller, object_id: str, kind: Kind, name: str) -> tuple[Path, str]:
+    """Where it is on this machine, and the SHA-256 of its content. Raises NotFound."""
+    file, sha256 = _find(context, who, object_id, kind, name)
+    path = context.storage.view(object_id, [file]) / file
+    return path, sha256 or hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _find(context: Context, who: Caller, object_id: str, kind: Kind, name: str) -> tuple[str, str]:

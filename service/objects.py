@@ -95,7 +95,7 @@ async def create_object(request: Request, context: Ctx, who: Who, key: Idempoten
         return await run_in_threadpool(_create_draft, context, who, text, key)
     with incoming(context.settings) as folder:
         form = await receive(request, folder, context.settings)
-        return await run_in_threadpool(_accept, context, who, form, folder, key)
+        return await context.form_threads.run(_accept, context, who, form, folder, key)
 
 
 def _accept(context: Context, who: Caller, form: Form, folder: Path, key: str | None) -> Response:
