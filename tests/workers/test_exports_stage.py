@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from reconstruction.sdf.field import FieldConfig, SurfaceField
 from reconstruction.sdf.model import SurfaceModel
 from reconstruction.stage import StageContext, run_stage
 from reconstruction.workspace import Workspace
+from service.objects import ARTIFACTS
 from workers.command.cli import app
 from workers.exports import stage
 from workers.exports.config import ExportsConfig
@@ -196,6 +197,12 @@ def test_the_command_refuses_metres_that_nobody_knows(copied: Workspace, tmp_pat
     assert "known length" in refused.stderr
     with pytest.raises(InputError):
         stage.make_export(EXPORTS[3], Finished.load(copied), QUICK, tmp_path, lambda *_: None)
+
+
+def test_the_service_shows_them_all() -> None:
+    shown = lambda name: any(PurePath("exports", name).match(pattern) for pattern in ARTIFACTS)  # noqa: E731
+    assert all(shown(name) for name in (*FILES, "exports.json"))
+    assert not shown("manifest.json")
 
 
 def test_exports_come_last() -> None:

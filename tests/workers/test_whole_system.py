@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+import trimesh
 
 from reconstruction.generated import CaptureConfig
 from workers.demo.run import run_demo
@@ -25,4 +28,18 @@ def test_photos_in_poses_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert report["recall_0_10d"] >= 2 / 3  # little training, a third of the images partly hidden
     assert report["estimate_ms_median"] > 0
     assert set(report["onboard_seconds"]) > {"total", "sfm", "surface", "correspondence"}
+    (exports,) = (tmp_path / "service" / "objects").glob("*/exports")
+    assert json.loads((exports / "exports.json").read_text())["left_out"] == {}
+    assert texture_off_vertex_colours(exports / "object.obj", exports.parent / "mesh.ply") < 20
     assert all((tmp_path / name).stat().st_size > 10_000 for name in ("mesh.png", "masks.jpg", "estimates.jpg"))
+
+
+def texture_off_vertex_colours(textured: Path, coloured: Path) -> float:
+    """Mean difference of the two meshes' colours at places of the surface, grey levels."""
+    obj, ply = (trimesh.load(path, force="mesh", process=False) for path in (textured, coloured))
+    points, faces = trimesh.sample.sample_surface(obj, 3000, seed=0)
+    corners = trimesh.triangles.points_to_barycentric(obj.triangles[faces], points)
+    uv = np.einsum("nk,nki->ni", corners, obj.visual.uv[obj.faces[faces]])
+    shown = trimesh.visual.color.uv_to_interpolated_color(uv, obj.visual.material.image)[:, :3].astype(float)
+    nearest = np.asarray(ply.kdtree.query(points)[1])
+    return float(np.abs(shown - ply.visual.vertex_colors[nearest, :3]).mean())

@@ -62,6 +62,7 @@ def make_export(export: Export, finished: Finished, config: ExportsConfig, out: 
             try_next="give tags, a board, depth or a known length, and onboard again: the cameras are kept",
         )
     part = out / f".{export.name}"
+    shutil.rmtree(part, ignore_errors=True)
     try:
         part.mkdir()
         files = export.make(finished, config, part, progress)
