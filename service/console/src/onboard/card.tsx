@@ -2,10 +2,11 @@
 
 import { api } from "../api";
 import { useAsked } from "../parts/asking";
+import { roughly } from "../parts/times";
 import type { Job, ObjectRow } from "../schema";
 import { CardPicture } from "./card_picture";
 import { sizeOf } from "./size";
-import { counted, roughly } from "./words";
+import { counted } from "./words";
 
 interface Props {
   object: ObjectRow;

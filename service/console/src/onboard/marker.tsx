@@ -2,9 +2,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Px } from "./forms";
-import { Handle, Shape } from "./marks";
-
-export type Mode = "box" | "point" | "ends";
+import { Handle, type Mode, Shape } from "./marks";
 
 interface Props {
   url: string;

@@ -1,7 +1,8 @@
 // What is drawn over the picture. Lines are as thick as on the screen, whatever the picture's size.
 
 import type { Px } from "./forms";
-import type { Mode } from "./marker";
+
+export type Mode = "box" | "point" | "ends";
 
 export function Shape({ mode, points: [a, b], width, height }: { mode: Mode; points: Px[]; width: number; height: number }) {
   if (!a || !b) return null;

@@ -6,7 +6,8 @@ import { usePicture } from "../parts/picture";
 import type { Photo } from "../schema";
 import type { Px } from "./forms";
 import { useFileUrl } from "./local_pictures";
-import { Marker, type Mode } from "./marker";
+import { Marker } from "./marker";
+import type { Mode } from "./marks";
 import type { Session } from "./session";
 
 interface Props {

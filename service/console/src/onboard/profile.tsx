@@ -2,10 +2,10 @@
 
 import { api, Problem } from "../api";
 import { useAsked } from "../parts/asking";
+import { roughly } from "../parts/times";
 import { Choice, Choices } from "./choices";
 import { Section } from "./section";
 import type { Session } from "./session";
-import { roughly } from "./words";
 
 const MEANING: Record<string, string> = {
   preview: "A first look: whether the photos do, a coarse shape, rough poses.",

@@ -11,7 +11,7 @@ import type { Stage } from "../space/stage";
 import type { Photo } from "../schema";
 import { ChosenPhoto, Legend } from "./chosen_photo";
 import { useDocument } from "./documents";
-import type { PartProps } from "./parts";
+import type { PartProps } from "./part";
 import { verdictTone, whenAfter } from "./words";
 
 const TONES = { good: 0x55c98a, warn: 0xf2a65a, faint: 0x9aa1a9, chosen: 0xffe14d };

@@ -3,7 +3,7 @@
 import { thumbnailPath } from "../api";
 import { Picture } from "../parts/picture";
 import type { Photo } from "../schema";
-import { Verdict } from "./photos";
+import { Verdict } from "./verdict";
 
 interface Props {
   objectId: string;

@@ -12,7 +12,7 @@ import type { Stage } from "../space/stage";
 import { face } from "../space/turning";
 import { ChosenPhoto, Legend } from "./chosen_photo";
 import { useDocument } from "./documents";
-import type { PartProps } from "./parts";
+import type { PartProps } from "./part";
 import { whenAfter } from "./words";
 
 export function CoveragePart({ object, job, files }: PartProps) {

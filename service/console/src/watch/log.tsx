@@ -4,7 +4,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { stageLog } from "../api";
 import type { Job } from "../schema";
 import { isOver } from "./following";
-import type { PartProps } from "./parts";
+import type { PartProps } from "./part";
 import { stageTitle } from "./words";
 
 const MOST_LINES = 2000;

@@ -2,20 +2,13 @@
 
 import type { ComponentType } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import type { Job, ObjectRow } from "../schema";
 import { CamerasPart } from "./cameras";
 import { CoveragePart } from "./coverage";
 import { LogPart } from "./log";
+import type { PartProps } from "./part";
 import { PhotosPart } from "./photos";
 import { SurfacePart } from "./surface";
 import { TrainingPart } from "./training";
-
-export interface PartProps {
-  object: ObjectRow;
-  job: Job;
-  /** The object's files so far: name -> bytes. */
-  files: Map<string, number>;
-}
 
 interface Part {
   label: string;

@@ -4,7 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { artifactPath, thumbnailPath } from "../api";
 import { Picture } from "../parts/picture";
 import type { Photo } from "../schema";
-import { overlayName, Verdict } from "./photos";
+import { overlayName, Verdict } from "./verdict";
 
 interface Props {
   object: string;

@@ -7,11 +7,9 @@ import { Picture } from "../parts/picture";
 import { EmptyState, Failure, Loading } from "../parts/states";
 import type { Photo } from "../schema";
 import { isOver } from "./following";
-import type { PartProps } from "./parts";
+import type { PartProps } from "./part";
 import { PhotoDialog } from "./photo_dialog";
-import { numberInWords, verdictTone } from "./words";
-
-export const overlayName = (photo: string) => `masks/overlays/${photo}.jpg`;
+import { overlayName, Verdict } from "./verdict";
 
 export function PhotosPart({ object, job, files }: PartProps) {
   const done = job.stages.map(({ status }) => status).join();
@@ -69,18 +67,6 @@ function PhotoTile({ object, photo, overlay, onOpen }: { object: string; photo: 
       <span class="photo-name">{photo.photo}</span>
       <Verdict photo={photo} />
     </button>
-  );
-}
-
-/** With what it goes by: in few words, or as the service says it. */
-export function Verdict({ photo: { verdict, number, message }, whole = false }: { photo: Photo; whole?: boolean }) {
-  const why = whole && message && message !== verdict ? message : numberInWords(verdict, number);
-  return (
-    <span class="verdict">
-      <span class={`dot tone-${verdictTone(verdict)}`} aria-hidden="true" />
-      {verdict}
-      {why && <small>{why}</small>}
-    </span>
   );
 }
 

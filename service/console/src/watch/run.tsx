@@ -3,10 +3,11 @@
 import { useState } from "preact/hooks";
 import { api } from "../api";
 import { Failure } from "../parts/states";
+import { roughly, spell } from "../parts/times";
 import type { Job, ObjectRow } from "../schema";
 import { CancelButton } from "./cancel";
 import { isOver, useNow } from "./following";
-import { percent, roughly, spell, stageTitle } from "./words";
+import { percent, stageTitle } from "./words";
 
 interface Props {
   object: ObjectRow;

@@ -1,8 +1,9 @@
 // The stages, one below the other.
 
+import { roughly, spell } from "../parts/times";
 import type { Job, StageRow } from "../schema";
 import { isOver, useNow } from "./following";
-import { ordinal, roughly, spell, stageTitle } from "./words";
+import { ordinal, stageTitle } from "./words";
 
 export function StageList({ job, at }: { job: Job; at: number }) {
   return (

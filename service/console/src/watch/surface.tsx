@@ -12,7 +12,7 @@ import type { Stage } from "../space/stage";
 import type { Job } from "../schema";
 import { count, stepInWords } from "./curve";
 import { isOver } from "./following";
-import type { PartProps } from "./parts";
+import type { PartProps } from "./part";
 import { whenAfter } from "./words";
 
 export function SurfacePart({ object, job, files }: PartProps) {

@@ -4,7 +4,7 @@ import type { Job } from "../schema";
 import { CurveChart } from "./chart";
 import { type Curve, type CurveFile, curveName, readCurve, significant } from "./curve";
 import { useDocument } from "./documents";
-import type { PartProps } from "./parts";
+import type { PartProps } from "./part";
 import { stageTitle, whenAfter } from "./words";
 
 const TRAINED = ["surface", "correspondence"];

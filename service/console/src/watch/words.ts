@@ -1,22 +1,7 @@
-// Times, stages and verdicts in words.
+// Stages and verdicts in words.
 
+import { roughly } from "../parts/times";
 import type { Job } from "../schema";
-
-/** Rounded as the value itself is: "about 4 min" of something that takes minutes. */
-export function roughly(seconds: number): string {
-  if (seconds < 10) return "a few seconds";
-  if (seconds < 90) return `about ${10 * Math.round(seconds / 10)} s`;
-  return `about ${spell(60 * Math.round(seconds / 60))}`;
-}
-
-/** What was measured: "0.4 s", "42 s", "3 min 05 s", "1 h 20 min". */
-export function spell(seconds: number): string {
-  if (seconds < 10) return `${Math.max(seconds, 0).toFixed(1)} s`;
-  const whole = Math.round(seconds);
-  const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-  if (hours) return `${hours} h ${minutes} min`;
-  return minutes ? `${minutes} min${rest ? ` ${String(rest).padStart(2, "0")} s` : ""}` : `${rest} s`;
-}
 
 export const percent = (share: number) => `${Math.round(100 * share)} %`;
 
@@ -31,6 +16,7 @@ const STAGES: Record<string, string> = {
   synthetic: "Render new views",
   correspondence: "Train the networks",
   validation: "Measure the accuracy",
+  exports: "Write files for other programs",
 };
 
 export const stageTitle = (name: string) => STAGES[name] ?? name;
