@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import meshio
@@ -11,9 +12,11 @@ import pytest
 import trimesh
 import yourdfpy
 from numpy.testing import assert_allclose
+from PIL import Image
 
 from reconstruction.errors import SurfaceError
 from reconstruction.exports.atlas import lighter, unwrap
+from reconstruction.exports.glb import write_glb
 from reconstruction.exports.obj import write_obj
 from reconstruction.exports.solid import body_of, collision_hull, convex_hull, is_closed
 from reconstruction.exports.texture import bake, spread
@@ -88,6 +91,23 @@ def test_the_obj_is_the_mesh_without_cuts(painted: trimesh.Trimesh) -> None:
     assert painted.visual.material.diffuse[:3].tolist() == [255, 255, 255], "the texture is not darkened"
     normals = trimesh.Trimesh(painted.vertices, painted.faces, process=False).face_normals
     assert (np.einsum("mki,mi->mk", painted.vertex_normals[painted.faces], normals) > 0).mean() > 0.99
+
+
+def test_the_glb_has_the_texture_where_the_mesh_has_it(tmp_path: Path) -> None:
+    atlas = unwrap(lighter(jug(0.006), 3000), 256)
+    picture = np.random.default_rng(3).integers(0, 256, (256, 256, 3), dtype=np.uint8)
+    write_glb(tmp_path / "object.glb", atlas, picture)
+    glb = pygltflib.GLTF2().load(str(tmp_path / "object.glb"))
+    (primitive,) = glb.meshes[0].primitives
+    faces = accessor(glb, primitive.indices, np.uint32, 3)
+    y_up = accessor(glb, primitive.attributes.POSITION, np.float32, 3)[faces]
+    assert_allclose(np.stack([y_up[..., 0], -y_up[..., 2], y_up[..., 1]], -1), atlas.mesh.vertices[atlas.mesh.faces], atol=1e-6)
+    assert_allclose(accessor(glb, primitive.attributes.TEXCOORD_0, np.float32, 2)[faces], atlas.corners[atlas.faces], atol=1e-6)
+    image = glb.images[glb.textures[glb.materials[primitive.material].pbrMetallicRoughness.baseColorTexture.index].source]
+    view = glb.bufferViews[image.bufferView]
+    stored = glb.binary_blob()[view.byteOffset : view.byteOffset + view.byteLength]
+    assert (np.asarray(Image.open(BytesIO(stored)).convert("RGB")) == picture).all()
+    assert glb.materials[primitive.material].pbrMetallicRoughness.metallicFactor == 0
 
 
 def test_what_lies_between_charts_takes_the_nearest_colour() -> None:

@@ -37,7 +37,7 @@ from workers.pipeline import PIPELINE
 
 QUICK = ExportsConfig(obj_faces=1500, texture_px=128, bop_photo_px=160)
 FILES = {
-    "object.obj", "object.mtl", "object.png", "object.urdf", "collision.stl", "bop.zip", "pose_stamped.yaml", "detection3d_array.yaml",
+    "object.obj", "object.mtl", "object.png", "object.glb", "object.urdf", "collision.stl", "bop.zip", "pose_stamped.yaml", "detection3d_array.yaml",
 }  # fmt: skip
 
 
@@ -101,7 +101,7 @@ def test_without_a_scale_nothing_in_metres_is_made_and_it_is_said(copied: Worksp
     scale(copied, "object")
     quality = run_stage(EXPORTED, QUICK, copied).quality
     made = {path.name for path in (copied.root / "exports").iterdir()}
-    assert made == {"object.obj", "object.mtl", "object.png", "exports.json", "manifest.json"}
+    assert made == {"object.obj", "object.mtl", "object.png", "object.glb", "exports.json", "manifest.json"}
     assert quality["left_out"] == ["bop", "ros2", "urdf"]
     (warning,) = quality["warnings"]
     assert warning["code"] == "not-exported"

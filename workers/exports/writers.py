@@ -11,6 +11,7 @@ import yaml
 
 from reconstruction.errors import InputError
 from reconstruction.exports.atlas import lighter, unwrap
+from reconstruction.exports.glb import write_glb
 from reconstruction.exports.obj import write_obj
 from reconstruction.exports.solid import Body, body_of, collision_hull, convex_hull
 from reconstruction.exports.texture import bake
@@ -46,7 +47,7 @@ def make_ply(finished: Finished, config: ExportsConfig, out: Path, progress: Pro
 
 def make_glb(finished: Finished, config: ExportsConfig, out: Path, progress: Progress) -> Files:
     (out / "mesh.glb").write_bytes(finished.workspace.mesh_glb.read_bytes())
-    return {"mesh.glb": "the same as glTF, y up"}
+    return {"mesh.glb": "the same as glTF, y up; its colours are sRGB, which many viewers show too bright"}
 
 
 def make_obj(finished: Finished, config: ExportsConfig, out: Path, progress: Progress) -> Files:
@@ -54,8 +55,10 @@ def make_obj(finished: Finished, config: ExportsConfig, out: Path, progress: Pro
     atlas = unwrap(lighter(finished.mesh, config.obj_faces), config.texture_px)
     picture = bake(finished.colours, atlas, finished.views, config.texture_px, part_of(progress, 0.5, 1.0))
     write_obj(out / "object.obj", atlas, picture)
+    write_glb(out / "object.glb", atlas, picture)
     about = f"the mesh in {len(atlas.mesh.faces)} faces with a texture"
-    return {"object.obj": about, "object.mtl": "its material", "object.png": f"its texture, {config.texture_px} x {config.texture_px}"}
+    size = f"its texture, {config.texture_px} x {config.texture_px}"
+    return {"object.obj": about, "object.mtl": "its material", "object.png": size, "object.glb": "the three in one, as glTF, y up"}
 
 
 def make_urdf(finished: Finished, config: ExportsConfig, out: Path, progress: Progress) -> Files:
