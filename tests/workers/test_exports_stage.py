@@ -37,7 +37,8 @@ from workers.pipeline import PIPELINE
 
 QUICK = ExportsConfig(obj_faces=1500, texture_px=128, bop_photo_px=160)
 FILES = {
-    "object.obj", "object.mtl", "object.png", "object.glb", "object.urdf", "collision.stl", "bop.zip", "pose_stamped.yaml", "detection3d_array.yaml",
+    "object.obj", "object.mtl", "object.png", "object.glb", "object.urdf", "collision.stl",
+    "bop.zip", "pose_stamped.yaml", "detection3d_array.yaml",
 }  # fmt: skip
 
 
