@@ -28,7 +28,8 @@ def test_who_only_asks_never_waits_behind_uploads() -> None:
     async def crowd() -> tuple[str, list[int]]:
         threads = Threads(IMAGES)
         uploads = [asyncio.create_task(threads.run(decode, number)) for number in range(CROWD)]
-        await asyncio.sleep(0.2)
+        for _ in range(200):
+            await asyncio.sleep(0.05 if inside < IMAGES else 0)
         answer = await asyncio.wait_for(run_in_threadpool(lambda: "a job"), 10)
         assert not any(upload.done() for upload in uploads)
         opened.set()
