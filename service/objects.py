@@ -37,6 +37,7 @@ ARTIFACTS = (
     "photos.json",
     "sfm/lens.json",
     "sfm/cloud.json",
+    "coverage/coverage.json",
     "scale/scale.json",
     "scale/views.json",
     "validation/accuracy.json",

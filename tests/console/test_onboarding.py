@@ -74,9 +74,10 @@ def test_every_part_of_the_form(visit: OPEN, service: Server, photos: list[Path]
     seen.picture("form_empty")
     choose(page, photos[:4])
     wait_for_arrivals(page, 4)
-    for title in ("I draw a box", "A printed board", "Printed tags", "A length between two points"):
-        page.get_by_role("radio", name=title).check()
-        assert not seen.scrolls_sideways(), title
+    for part in ("section-place", "section-scale"):
+        for way in page.get_by_test_id(part).get_by_role("radio").all():
+            way.check()
+            assert not seen.scrolls_sideways(), way.get_attribute("value")
     fits_and_is_read_by_everybody(seen)
     seen.open("")
     expect(page.get_by_test_id("object-card").first).to_be_visible()
@@ -87,13 +88,12 @@ def test_every_part_of_the_form(visit: OPEN, service: Server, photos: list[Path]
 def test_from_photos_to_a_job_by_keyboard_alone(visit: OPEN, service: Server, photos: list[Path]) -> None:
     seen = visit(service)
     page, press = seen.page, seen.page.keyboard.press
+    page.on("filechooser", lambda chooser: chooser.set_files(photos[:3]))
     seen.open("new")
     seen.tab_to(page.get_by_test_id("object-name"))
     page.keyboard.type("by keyboard")
     seen.tab_to(page.get_by_role("button", name="Choose photos"))
-    with page.expect_file_chooser() as chooser:
-        press("Enter")
-    chooser.value.set_files(photos[:3])
+    press("Enter")
     object_id = draft_of(page)
     wait_for_arrivals(page, 3)
     seen.tab_to(page.get_by_role("radio", name="What the cameras look at"))

@@ -101,7 +101,7 @@ def fill_in_and_start(seen: Visit, server: Server, capture: GeneratedCapture) ->
     expect(page.get_by_test_id("start")).to_be_enabled()
     seen.picture("form_filled")
     page.set_viewport_size(README_SIZE)
-    page.get_by_test_id("section-place").scroll_into_view_if_needed()
+    to_the_top(page.get_by_test_id("section-place"))
     for_readme(page, "onboard")
     page.get_by_test_id("start").click()
     expect(page).to_have_url(re.compile("#/objects/obj_[^/]+/watch"))
@@ -230,7 +230,7 @@ def test_a_picture_for_the_readme(visit: OPEN, onboarded: Onboarded) -> None:
     seen = visit(onboarded.server)
     seen.page.set_viewport_size(README_SIZE)
     ask_about(seen, onboarded)
-    seen.page.get_by_test_id("answer").evaluate("element => scrollTo(0, element.getBoundingClientRect().top + scrollY - 24)")
+    to_the_top(seen.page.get_by_test_id("answer"))
     for_readme(seen.page, "use")
     seen.open(f"objects/{onboarded.object_id}/watch/cameras")
     Following(onboarded.server, onboarded.object_id).until(lambda: share_of_ink(seen.page.locator(".seen canvas").first) > 0.003)
@@ -252,6 +252,10 @@ def ask_about(seen: Visit, onboarded: Onboarded) -> dict[str, Any]:
     found: dict[str, Any] = response.value.json()
     assert found["poses"], "not found"
     return found
+
+
+def to_the_top(element: Locator) -> None:
+    element.evaluate("element => scrollTo(0, element.getBoundingClientRect().top + scrollY - 24)")
 
 
 def for_readme(page: Page, name: str) -> None:

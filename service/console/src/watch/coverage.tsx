@@ -15,9 +15,12 @@ import { useDocument } from "./documents";
 import type { PartProps } from "./part";
 import { whenAfter } from "./words";
 
+/** Its own stage's; the one that is the object's appears when the run is through. */
+export const COVERAGE = "coverage/coverage.json";
+
 export function CoveragePart({ object, job, files }: PartProps) {
-  const coverage = useDocument<Coverage>(object.id, "coverage.json", files.get("coverage.json"));
-  const { value: photos = [] } = useAsked(() => api.photos(object.id), [object.id, files.get("coverage.json")]);
+  const coverage = useDocument<Coverage>(object.id, COVERAGE, files.get(COVERAGE));
+  const { value: photos = [] } = useAsked(() => api.photos(object.id), [object.id, files.get(COVERAGE)]);
   if (coverage === undefined) return <Loading what="Reading the coverage …" />;
   if (coverage === null)
     return (

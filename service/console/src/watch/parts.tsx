@@ -3,7 +3,7 @@
 import type { ComponentType } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { CamerasPart } from "./cameras";
-import { CoveragePart } from "./coverage";
+import { COVERAGE, CoveragePart } from "./coverage";
 import { LogPart } from "./log";
 import type { PartProps } from "./part";
 import { PhotosPart } from "./photos";
@@ -21,7 +21,7 @@ interface Part {
 const PARTS: Record<string, Part> = {
   photos: { label: "Photos", show: PhotosPart, has: () => true },
   cameras: { label: "Cameras", show: CamerasPart, stage: "sfm", has: (files) => files.has("sfm/cloud.json") },
-  coverage: { label: "Coverage", show: CoveragePart, stage: "coverage", has: (files) => files.has("coverage.json") },
+  coverage: { label: "Coverage", show: CoveragePart, stage: "coverage", has: (files) => files.has(COVERAGE) },
   surface: {
     label: "Surface",
     show: SurfacePart,
