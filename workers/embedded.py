@@ -21,7 +21,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import IO
 
 from reconstruction.errors import InputError, PipelineError, StorageError
 from workers.gpus import gpu_names
@@ -34,6 +33,7 @@ from workers.settings import Settings
 
 LONGEST_SOCKET_PATH = 100  # the kernel's limit is 108
 LASTING_S = 300.0  # a child that lived for so long died of something else than its start
+AFTERMATH_S = 20.0  # for an API whose server was killed to answer, to end and to free its port
 LEAVE_S = 3  # for answers that are under way; listeners and long polls would stay as long as they may
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -102,8 +102,8 @@ def serve(settings: Settings, host: str, port: int, allow_remote: bool, say: Cal
     settings = settings.model_copy(update={"log_format": settings.log_format or form_for_terminal(sys.stderr.isatty())})
     with ExitStack() as stack:
         logs = _prepare(settings.data)
-        stack.enter_context(_sole_server(settings.data))
-        listener = stack.enter_context(listening(host, port))
+        killed = stack.enter_context(_sole_server(settings.data))
+        listener = stack.enter_context(listening(host, port, AFTERMATH_S if killed else 0))
         with _stop_signals():
             children: list[Child] = []
             stack.callback(_stop_all, children)
@@ -149,25 +149,39 @@ def _prepare(data: Path) -> Path:
 
 
 @contextmanager
-def _sole_server(data: Path) -> Iterator[IO[str]]:
-    with (data / ".serve.lock").open("w") as lock:
+def _sole_server(data: Path) -> Iterator[bool]:
+    """Gives whether the last server of these data was killed: what it had started may still be about to end."""
+    with (data / ".serve.lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise ServerError(f"{data} is served already", try_next="stop that server, or give this one another --data") from error
-        yield lock
+        lock.seek(0)
+        killed = lock.read() != ""
+        lock.write("being served\n")
+        lock.flush()
+        try:
+            yield killed
+        finally:
+            lock.truncate(0)
 
 
 @contextmanager
-def listening(host: str, port: int) -> Iterator[socket.socket]:
-    """Bound here and inherited by the API, so that a taken port is said at once and a restart refuses no connection."""
+def listening(host: str, port: int, patience_s: float = 0) -> Iterator[socket.socket]:
+    """Bound here and inherited by the API, so that a restart refuses no connection. Raises ServerError where the port stays taken."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise ServerError(f"port {port} on {host} can't be opened ({error.strerror})", try_next="choose another with --port") from error
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            listener.bind((host, port))
+            break
+        except OSError as error:
+            if time.monotonic() < deadline:
+                time.sleep(0.1)
+                continue
+            listener.close()
+            raise ServerError(f"port {port} on {host} can't be opened ({error.strerror})", try_next="choose another with --port") from error
     # Accepted sockets inherit it on Linux. uvicorn takes --fd for a unix socket and would leave answers waiting 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.listen(128)
