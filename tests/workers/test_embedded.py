@@ -67,10 +67,13 @@ def test_the_port_of_a_killed_server_is_waited_for_and_any_other_is_not(tmp_path
 
 
 def test_a_server_knows_whether_the_last_one_was_killed(tmp_path: Path) -> None:
-    leave_at_once = (
-        "import os, sys, pathlib, workers.embedded as e; c = e._sole_server(pathlib.Path(sys.argv[1])); c.__enter__(); os._exit(9)"
-    )
-    assert subprocess.run([sys.executable, "-c", leave_at_once, tmp_path], cwd=Path(__file__).parents[2]).returncode == 9
+    killed_at_once = """
+import os, pathlib, sys, workers.embedded
+serving = workers.embedded._sole_server(pathlib.Path(sys.argv[1]))
+serving.__enter__()
+os._exit(9)
+"""
+    assert subprocess.run([sys.executable, "-c", killed_at_once, tmp_path], cwd=Path(__file__).parents[2]).returncode == 9
     with _sole_server(tmp_path) as killed:
         assert killed
         with pytest.raises(ServerError, match="served already"), _sole_server(tmp_path):
