@@ -27,9 +27,9 @@ service/console/dist/index.html: $(shell find service/console/src -type f) servi
 demo: install
 	$(BIN)/snap6d demo --out runs/demo
 
-# Two at a time. A thread that waits for another process's core does so asleep, or both would get slower.
+# Three at a time on two cores: many tests wait for servers. A thread that waits for another process's core does so asleep, or both would get slower.
 test: install
-	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 # The console in a real Chromium, up to an onboarding with the profile `preview`: a quarter of an hour. Pictures of every page are left in runs/console.
 # ONLY: some of the tests by name; SNAP6D_CONSOLE_PROFILE=small: a whole path that takes a third of the time and is less exact.
