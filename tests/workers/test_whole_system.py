@@ -14,7 +14,7 @@ from reconstruction.generated import CaptureConfig
 from workers.demo.run import run_demo
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)  # it shares two cores with everything else
 def test_photos_in_poses_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = os.pathsep.join(filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")]))
     monkeypatch.setenv("PYTHONPATH", here)
