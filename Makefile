@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# npm trusts whom the system trusts, as pip and curl do.
+export NODE_USE_SYSTEM_CA := 1
 
 .PHONY: demo test test-console pictures chaos lint install console bench-reconstruction bench-pose bench-service
 
