@@ -171,23 +171,29 @@ def listening(host: str, port: int, patience_s: float = 0) -> Iterator[socket.so
     """Bound here and inherited by the API, so that a restart refuses no connection. Raises ServerError where the port stays taken."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    deadline = time.monotonic() + patience_s
-    while True:
-        try:
-            listener.bind((host, port))
-            break
-        except OSError as error:
-            if time.monotonic() < deadline:
-                time.sleep(0.1)
-                continue
-            listener.close()
-            raise ServerError(f"port {port} on {host} can't be opened ({error.strerror})", try_next="choose another with --port") from error
+    try:
+        _bind(listener, host, port, patience_s)
+    except OSError as error:
+        listener.close()
+        raise ServerError(f"port {port} on {host} can't be opened ({error.strerror})", try_next="choose another with --port") from error
     # Accepted sockets inherit it on Linux. uvicorn takes --fd for a unix socket and would leave answers waiting 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.listen(128)
     listener.set_inheritable(True)
     with listener:
         yield listener
+
+
+def _bind(listener: socket.socket, host: str, port: int, patience_s: float) -> None:
+    """Raises OSError where the port is still taken after that time."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            return listener.bind((host, port))
+        except OSError:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(0.1)
 
 
 @contextmanager

@@ -22,6 +22,11 @@ class Atlas:
     corners: Float[ndarray, "k 2"]
     faces: Int[ndarray, "m 3"]
 
+    @property
+    def uv(self) -> Float[ndarray, "k 2"]:
+        """The corners as texture coordinates, whose v runs up."""
+        return self.corners * (1, -1) + (0, 1)
+
     def raster(self, px: int) -> Raster:
         """Which face each texel of a `px` x `px` picture lies on; its `interpolate` takes values of the mesh's vertices."""
         flat = Mesh(np.column_stack([self.corners, np.ones(len(self.corners))]), self.faces)

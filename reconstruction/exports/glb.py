@@ -11,6 +11,7 @@ from numpy import ndarray
 from PIL import Image
 
 from reconstruction.exports.atlas import Atlas
+from reconstruction.scene.mesh import y_up
 
 
 def write_glb(path: Path, atlas: Atlas, picture: UInt8[ndarray, "px px 3"]) -> None:
@@ -19,14 +20,10 @@ def write_glb(path: Path, atlas: Atlas, picture: UInt8[ndarray, "px px 3"]) -> N
     place[atlas.faces] = atlas.mesh.faces
     material = trimesh.visual.material.PBRMaterial(baseColorTexture=Image.fromarray(picture), metallicFactor=0.0, roughnessFactor=1.0)
     out = trimesh.Trimesh(
-        _y_up(atlas.mesh.vertices[place]),
+        y_up(atlas.mesh.vertices[place]),
         atlas.faces,
-        vertex_normals=_y_up(atlas.mesh.vertex_normals[place]),
-        visual=trimesh.visual.TextureVisuals(uv=atlas.corners * (1, -1) + (0, 1), material=material),
+        vertex_normals=y_up(atlas.mesh.vertex_normals[place]),
+        visual=trimesh.visual.TextureVisuals(uv=atlas.uv, material=material),
         process=False,
     )
     path.write_bytes(out.export(file_type="glb", include_normals=True))
-
-
-def _y_up(rows: ndarray) -> ndarray:
-    return rows[:, [0, 2, 1]] * (1, 1, -1)

@@ -26,11 +26,11 @@ def write_obj(path: Path, atlas: Atlas, picture: UInt8[ndarray, "px px 3"]) -> l
     material, texture = path.with_suffix(".mtl"), path.with_suffix(".png")
     write_photo(texture, picture)
     material.write_text(_MATERIAL.format(picture=texture.name))
-    mesh, corner = atlas.mesh, atlas.corners * (1, -1) + (0, 1)  # v runs up
+    mesh = atlas.mesh
     place, flat = mesh.faces + 1, atlas.faces + 1
     parts = (
         _rows("v", "%.7g", mesh.vertices),
-        _rows("vt", "%.6f", corner),
+        _rows("vt", "%.6f", atlas.uv),
         _rows("vn", "%.4f", mesh.vertex_normals),
         _rows("f", "%d/%d/%d", np.stack([place, flat, place], 2).reshape(-1, 9)),
     )

@@ -47,7 +47,7 @@ class Mesh:
         """A .ply or .glb file, with normals and colours. glTF is metres, y up: rotated on the way out."""
         vertices = self.vertices
         if suffix == ".glb":
-            vertices = vertices[:, [0, 2, 1]] * (1, 1, -1)
+            vertices = y_up(vertices)
         out = trimesh.Trimesh(vertices, self.faces, vertex_colors=self.colors, process=False)
         out.vertex_normals  # noqa: B018  computed now so that the file carries them
         content: bytes = out.export(file_type=suffix[1:], **({"vertex_normal": True} if suffix == ".ply" else {"include_normals": True}))
@@ -111,3 +111,8 @@ class Mesh:
         used, faces = np.unique(keep_faces, return_inverse=True)
         colors = None if self.colors is None else self.colors[used]
         return Mesh(self.vertices[used], faces.reshape(-1, 3).astype(np.int32), colors)
+
+
+def y_up(rows: Float[ndarray, "n 3"]) -> Float[ndarray, "n 3"]:
+    """Points or directions whose z is up, as glTF has them."""
+    return rows[:, [0, 2, 1]] * (1, 1, -1)

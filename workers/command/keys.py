@@ -9,9 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from workers.command.flags import (
-    JsonFlag,
-)
+from workers.command.flags import JsonFlag
 from workers.command.saying import err, taught_errors
 
 app = typer.Typer(no_args_is_help=True, help="API keys of the service: made, listed, revoked where its data are.")

@@ -10,9 +10,7 @@ import typer
 from rich.markup import escape
 
 from reconstruction.errors import InputError
-from workers.command.flags import (
-    JsonFlag,
-)
+from workers.command.flags import JsonFlag
 from workers.command.saying import err, taught_errors
 
 app = typer.Typer()
