@@ -23,6 +23,7 @@ from service.schemas import Accepted, Artifact, Change, Forecast, Job, Object, T
 from service.uploads import Form, incoming, receive, receive_text
 from workers.failures import NotFound
 from workers.rows.jobs import JobRow
+from workers.rows.objects import ObjectRow
 
 router = APIRouter(tags=["objects"])
 
@@ -143,11 +144,14 @@ def get_object(object_id: str, who: Who, if_none_match: Annotated[str | None, He
 @router.patch("/objects/{object_id}", response_model=Object)
 def change_object(object_id: str, change: Change, context: Ctx, who: Who, if_match: Annotated[str | None, Header()] = None) -> Response:
     """Changes the name, or options, of which those that are not named stay (null takes one back). They count from the next training on."""
-    found = who.objects.get(object_id)
-    require_match(Object.of(found), if_match)
-    merged = {**found.options, **change.options, "name": change.name or found.name}
-    options = captures.checked_options(context, json.dumps({name: value for name, value in merged.items() if value is not None}))
-    return answer_with_etag(Object.of(who.objects.change(object_id, options.name, captures.as_json(options), found.updated_at)), None)
+
+    def changed(found: ObjectRow) -> tuple[str, dict[str, Any]]:
+        require_match(Object.of(found), if_match)
+        merged = {**found.options, **change.options, "name": change.name or found.name}
+        options = captures.checked_options(context, json.dumps({name: value for name, value in merged.items() if value is not None}))
+        return options.name, captures.as_json(options)
+
+    return answer_with_etag(Object.of(who.objects.change(object_id, changed)), None)
 
 
 @router.delete("/objects/{object_id}", status_code=204)

@@ -119,6 +119,24 @@ def test_a_change_counts_only_for_those_who_saw_what_it_changes(server: Server) 
     assert (wrong.status_code, wrong.json()["type"]) == (422, "/problems/bad-input")
 
 
+def test_changes_while_photos_come_are_all_kept(server: Server) -> None:
+    object_id = draft(server)
+    wishes = {"tags": {"side_m": 0.05}, "profile": "preview", "shared_camera": False, "point": {"photo": "1.jpg", "point": [3.0, 4.0]}}
+
+    def send(k: int) -> int:
+        if k % 2:
+            return put(server, object_id, f"{k}.jpg", photo(k)).status_code
+        name, value = list(wishes.items())[k // 2]
+        return server.client.patch(f"/v1/objects/{object_id}", json={"options": {name: value}}).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(send, range(8)))
+    assert answers == 4 * [200, 201]
+    found = server.client.get(f"/v1/objects/{object_id}").json()
+    assert found["photos"] == 4
+    assert set(found["options"]) >= set(wishes)
+
+
 def test_lists_go_on_after_the_last_one_seen(server: Server) -> None:
     made = [draft(server) for _ in range(3)][::-1]
     first = [found["id"] for found in server.client.get("/v1/objects", params={"limit": 2}).json()]

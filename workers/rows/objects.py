@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -87,20 +88,19 @@ class ObjectStore:
     def get(self, object_id: str) -> ObjectRow:
         """Raises NotFound."""
         with self._db.read() as db:
-            row = db.execute(self._query().where(OBJECTS.c.id == object_id)).first()
-            if row is None:
-                raise NotFound(f"there is no object {object_id!r}", try_next="GET /v1/objects lists those there are")
-            return _object(db, row)
+            return self._find(db, object_id)
 
-    def change(self, object_id: str, name: str, options: dict[str, Any], seen: float) -> ObjectRow:
-        """Raises Conflict where a job is at work, or the row has been changed since `seen`, its `updated_at`."""
+    def change(self, object_id: str, changed: Callable[[ObjectRow], tuple[str, dict[str, Any]]]) -> ObjectRow:
+        """Gives it the name and the options that `changed` makes of it. Nobody else can change it meanwhile, so nobody's change is lost.
+
+        Raises NotFound, Conflict where a job is at work, and what `changed` raises.
+        """
         with self._db.write() as db:
+            self._find(db, object_id)
             refuse_while_busy(db, object_id)
-            unchanged = and_(self._mine(object_id), OBJECTS.c.updated_at == seen)
-            values = {"name": name, "options": options, "updated_at": time.time()}
-            if not db.execute(update(OBJECTS).where(unchanged).values(**values)).rowcount:
-                raise Conflict(f"object {object_id} was changed by somebody else just now", try_next="read it again, then change it")
-        return self.get(object_id)
+            name, options = changed(self._find(db, object_id))
+            db.execute(update(OBJECTS).where(self._mine(object_id)).values(name=name, options=options, updated_at=time.time()))
+            return self._find(db, object_id)
 
     def delete(self, object_id: str) -> None:
         """Raises NotFound, and Conflict while a job of it is not over."""
@@ -139,6 +139,12 @@ class ObjectStore:
         seconds = select(func.coalesce(func.sum(USAGE.c.seconds), 0.0)).where(USAGE.c.tenant == self._tenant)
         with self._db.read() as db:
             return Usage(db.execute(count).scalar_one(), int(db.execute(size).scalar_one()), float(db.execute(seconds).scalar_one()))
+
+    def _find(self, db: Connection, object_id: str) -> ObjectRow:
+        row = db.execute(self._query().where(OBJECTS.c.id == object_id)).first()
+        if row is None:
+            raise NotFound(f"there is no object {object_id!r}", try_next="GET /v1/objects lists those there are")
+        return _object(db, row)
 
     def _mine(self, object_id: str) -> Any:
         return and_(OBJECTS.c.id == object_id, OBJECTS.c.tenant == self._tenant)

@@ -10,12 +10,12 @@ export const isPassing = (error: unknown): error is Problem =>
   error instanceof Problem && (PASSING.has(error.status) || error.type === "digest-mismatch");
 
 /** Does it until it works, pausing longer every time, and not at all once the network is back. `onWait` hears what it waits for. */
-export async function persist<T>(work: () => Promise<T>, onWait: (problem: Problem) => void = () => {}, mayPass = isPassing): Promise<T> {
+export async function persist<T>(work: () => Promise<T>, onWait: (problem: Problem) => void = () => {}): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
       return await work();
     } catch (error) {
-      if (!mayPass(error) || tries >= TRIES) throw error;
+      if (!isPassing(error) || tries >= TRIES) throw error;
       onWait(error);
       const pause = Math.max(error.retryAfterS, Math.min(LONGEST_S, 2 ** (tries - 2)));
       await pauseOrOnline(pause * (0.75 + Math.random() / 2));

@@ -6,7 +6,7 @@ import type { Pile } from "./files";
 import { type Forms, formsOf, NO_NAME, SECTIONS, type Section, type Wish, wishes } from "./forms";
 import { limits } from "./limits";
 import { notes } from "./notes";
-import { isPassing, persist } from "./persist";
+import { persist } from "./persist";
 import { type Item, UploadQueue } from "./queue";
 import { Store } from "./store";
 import { unzipped } from "./unzip";
@@ -118,15 +118,12 @@ export class Session extends Store {
     const [form, wish] = [this.forms[section], this.wish(section)];
     if ("missing" in wish) return;
     const waiting = (problem: Problem) => {
-      if (problem.status !== 409) this.problems[section] = problem;
+      this.problems[section] = problem;
       this.changed();
     };
     try {
       const id = await this.ensure();
-      // 409: a photo came in between, or a job works on it
-      let conflicts = 0;
-      const mayPass = (error: unknown): error is Problem => isPassing(error) || (is409(error) && ++conflicts < 4);
-      const changed = await persist(() => api.change(id, wish.change), waiting, mayPass);
+      const changed = await persist(() => api.change(id, wish.change), waiting);
       this.seenAt = changed.updated_at;
       if (this.forms[section] !== form) return;
       this.unsaved.delete(section);
@@ -157,8 +154,6 @@ export class Session extends Store {
     notes.write(this.id ?? "new", Object.fromEntries([...this.unsaved].map((section) => [section, this.forms[section]])));
   }
 }
-
-const is409 = (error: unknown) => error instanceof Problem && error.status === 409;
 
 const sessions = new Map<string, Session>();
 
