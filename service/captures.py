@@ -110,9 +110,7 @@ def forecasts(context: Context, who: Caller, object_id: str) -> dict[str, dict[s
 def checked_options(context: Context, text: str) -> OnboardOptions:
     """Raises InputError, for a profile that there is not too."""
     options = parse_options(OnboardOptions, text)
-    profiles = context.pipeline.profile_names
-    if options.profile not in profiles:
-        raise InputError(f"there is no profile {options.profile!r}", try_next=f"choose one of {', '.join(profiles)}")
+    context.pipeline.check_profile(options.profile)
     return options
 
 

@@ -49,6 +49,11 @@ class Pipeline:
         """The stages that come before `last`, and it; all of them for None. Raises InputError where there is no such stage."""
         return self.stages if last is None else self.stages[: self.index_of(last) + 1]
 
+    def check_profile(self, name: str) -> None:
+        """Raises InputError where there is no such profile."""
+        if name not in self.profile_names:
+            raise InputError(f"there is no profile {name!r}", try_next=f"choose one of {', '.join(self.profile_names)}")
+
     def index_of(self, stage: str) -> int:
         """Raises InputError where there is no such stage."""
         if stage not in self.names:
@@ -97,9 +102,9 @@ class Recipe:
 
     def config(self, step: Step) -> Any:
         """The stage's configuration. Imports every stage, torch too. Raises InputError for an unknown profile or field."""
-        profiles = load(load(self.pipeline).profiles)
-        if self.profile not in profiles:
-            raise InputError(f"there is no profile {self.profile!r}", try_next=f"choose one of {', '.join(profiles)}")
+        pipeline: Pipeline = load(self.pipeline)
+        pipeline.check_profile(self.profile)
+        profiles = load(pipeline.profiles)
         changes = self.overrides.get(step.config, {})
         try:
             return replace(getattr(profiles[self.profile], step.config), **changes)

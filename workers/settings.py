@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -67,6 +67,11 @@ class Settings(BaseSettings):
     """About how much memory these may take together, besides the 400 MiB or so of the worker itself."""
     log_format: Format | Literal[""] = ""
     """json or text; empty: text on a terminal, else json."""
+
+    @classmethod
+    def of(cls, data: Path | None) -> Self:
+        """As the environment has them, but for the folder where one is given."""
+        return cls() if data is None else cls(data=data)
 
     @property
     def database(self) -> str:

@@ -26,7 +26,7 @@ def jobs_at(url: str, api_key: str | None = None) -> list[dict[str, Any]]:
 
 def jobs_in(data: Path | None) -> list[dict[str, Any]]:
     """Newest first; None: the folder of the settings. Raises InputError where there are no data of a service."""
-    settings = Settings() if data is None else Settings(data=data)
+    settings = Settings.of(data)
     if not settings.database_url and not (settings.data / "snap6d.sqlite").exists():
         raise InputError(f"{settings.data} holds no service data", try_next="name the folder by --data, or the service by --url")
     store = JobStore(Database(settings.database), load(settings.pipeline).names, None, settings.live_within_s)

@@ -50,4 +50,4 @@ def _key_store(data: Path | None) -> Any:
     from workers.rows.tables import Database
     from workers.settings import Settings
 
-    return KeyStore(Database((Settings() if data is None else Settings(data=data)).database))
+    return KeyStore(Database(Settings.of(data).database))

@@ -54,14 +54,13 @@ def onboard(
         from workers.command import options
         from workers.command.console import Bars, JsonLines, Preparing
         from workers.command.onboard import prepare
-        from workers.pipeline import PIPELINE, Recipe, load
+        from workers.pipeline import Recipe, load
         from workers.settings import Settings
 
         if sum(source is not None for source in (board, tags, depth, known_length)) > 1:
             raise InputError("more than one source of scale was given", try_next="give one of --board, --tags, --depth, --known-length")
         target = Settings().pipeline
-        if profile not in load(target).profile_names:
-            raise InputError(f"there is no profile {profile!r}", try_next=f"choose one of {', '.join(PIPELINE.profile_names)}")
+        load(target).check_profile(profile)
         request = Capture(
             name=out.name,
             prompt=options.prompt(box, point),
@@ -112,8 +111,7 @@ def join(
         from workers.pipeline import load
 
         pipeline = load(RECIPE.pipeline)
-        if profile not in pipeline.profile_names:
-            raise InputError(f"there is no profile {profile!r}", try_next=f"choose one of {', '.join(pipeline.profile_names)}")
+        pipeline.check_profile(profile)
         pipeline.up_to(until)
         prepare_join(first, second, out, resume=resume)
         _run(out, replace(RECIPE, profile=profile), until, as_json)

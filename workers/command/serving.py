@@ -40,7 +40,7 @@ def serve(
         from workers import embedded
         from workers.settings import Settings
 
-        settings = Settings() if data is None else Settings(data=data)
+        settings = Settings.of(data)
         try:
             embedded.serve(settings, host, port, allow_remote, lambda text: print(text, flush=True))
         except KeyboardInterrupt:
