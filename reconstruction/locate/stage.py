@@ -31,8 +31,9 @@ class LocateConfig:
     """Lengths are shares of the object's rough size (with a prompt), else of the cameras' distance.
 
     `linkage`: points closer than this belong together. `min_height`: what lies lower is table. `margin`: the region
-    reaches beyond the points found by this much. `sparse_points`: with fewer points on the object, or `flat` ones (spread across
-    their plane over the largest) that span less than `spanned` of the box's width or height, box and outlines tell its shape.
+    reaches beyond the points found by this much. `sparse_points`: with fewer points on the object, with points that span less than
+    `least_spanned` of the box's width or height, or `flat` ones (spread across their plane over the largest) that span less than
+    `spanned` of it, box and outlines tell its shape.
     """
 
     linkage: float = 0.13
@@ -41,6 +42,7 @@ class LocateConfig:
     min_points: int = 12
     sparse_points: int = 30
     spanned: float = 0.85
+    least_spanned: float = 0.4
     flat: float = 0.15
     seed: int = 0
 
@@ -164,7 +166,7 @@ def find_support(
 def find_region(
     views: Sequence[View], points: Float[ndarray, "n 3"], plane: SupportPlane, prompt: Prompt | None, config: LocateConfig
 ) -> tuple[Region, list[CaptureWarning]]:
-    """The region, and a warning where the object's points are few, or all on one face, so that they don't tell its shape."""
+    """The region, and a warning where the object's points are few, or all on a part of it, so that they don't tell its shape."""
     view = None if prompt is None or prompt.box is None else next(v for v in views if v.name == prompt.photo)
     own = np.zeros((0, 3))
     try:
@@ -176,8 +178,9 @@ def find_region(
     if view is None or prompt is None or prompt.box is None:
         return region, []
     few = len(own) < config.sparse_points
-    one_face = not few and flatness(own) < config.flat and spanned(view, prompt.box, own) < config.spanned
-    if not one_face and not (few and plane.source == "tags"):
+    share = 0.0 if few else spanned(view, prompt.box, own)
+    a_part = not few and share < (config.spanned if flatness(own) < config.flat else config.least_spanned)
+    if not a_part and not (few and plane.source == "tags"):
         return region, []
     region = region_under_box(views, view, prompt.box, plane, own[:0] if few else own)
     message = f"the {len(own)} scene points on the object do not tell its shape: the box in {view.name} and the outlines do"
@@ -204,4 +207,4 @@ def run(config: LocateConfig, context: StageContext) -> Quality:
     }
 
 
-LOCATE: Stage[LocateConfig] = Stage("locate", 6, ("capture", "sfm"), run)
+LOCATE: Stage[LocateConfig] = Stage("locate", 7, ("capture", "sfm"), run)

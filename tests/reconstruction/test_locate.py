@@ -159,6 +159,18 @@ def test_points_on_one_face_only_do_not_cut_the_others_off(table: Table) -> None
     assert _holds(region, table.left) > 0.99
 
 
+def test_points_on_its_foot_only_do_not_cut_the_rest_off(table: Table) -> None:
+    """As of a black drill whose base is the only thing with texture: the base and what lies beside it are neither flat nor few."""
+    height = table.plane.height(table.left)
+    foot = table.left[height < height.min() + 0.25 * np.ptp(height)]
+    rng = np.random.default_rng(0)
+    points = np.concatenate([np.repeat(foot, 3, axis=0) + rng.normal(0, 0.05, (3 * len(foot), 3)), table.points[480:1980]])
+    view = table.views[3]
+    region, warnings = find_region(table.views, points, table.plane, Prompt(view.name, box=_box_around(view, table.left)), LocateConfig())
+    assert [w["code"] for w in warnings] == ["few-points-on-object"]
+    assert _holds(region, table.left) > 0.99
+
+
 def test_every_photo_gets_a_prompt(table: Table) -> None:
     region = locate_object(
         table.views, table.points, table.plane, Prompt("00", box=_box_around(table.views[0], table.left)), LocateConfig()
