@@ -21,8 +21,8 @@ from reconstruction.rasterizers import Rasterizer
 from reconstruction.scene import RigidTransform
 from surfemb.estimation.correspondences import Evidence, Surface
 from surfemb.estimation.estimator import PoseEstimator
+from surfemb.estimation.increments import increment
 from surfemb.estimation.pnp import HypothesisConfig, PoseBatch, draw_correspondences, plausible
-from surfemb.estimation.refine import increment
 from surfemb.estimation.solve import solve_crop
 from surfemb.judging.trials import RIGHT
 

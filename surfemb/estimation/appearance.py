@@ -19,7 +19,7 @@ from reconstruction.rasterizers import Rasterizer
 from reconstruction.scene import Crop, Mesh, RigidTransform
 from surfemb.estimation.colour import colour_likeness
 from surfemb.estimation.correspondences import Evidence
-from surfemb.estimation.refine import difference, increment, project_jacobian
+from surfemb.estimation.increments import difference, increment, project_jacobian
 from surfemb.estimation.scoring import UNLIKE, Likeness
 from surfemb.samples.viewpoints import projected_box
 

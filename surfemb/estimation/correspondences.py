@@ -15,6 +15,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from reconstruction.scene import Camera, Crop, Mesh
+from surfemb.estimation.outline import Edges
 
 NEIGHBOURS = 32
 STRIDE = 2  # crop pixels from one used to the next
@@ -41,6 +42,10 @@ class Surface:
     @cached_property
     def tree(self) -> cKDTree:
         return cKDTree(self.points)
+
+    @cached_property
+    def edges(self) -> Edges:
+        return Edges.of(self.mesh)
 
     @cached_property
     def neighbours(self) -> Int[ndarray, "m k"]:
@@ -74,13 +79,15 @@ def farthest_points(points: Float[ndarray, "n 3"], count: int) -> ndarray:
 class Evidence:
     """What the networks say about one crop, at every second pixel of each axis: camera (its pixels are exactly those).
 
-    mask: probability that the pixel shows the object. known: pixels that lie in the image; beyond it nothing is said. The other fields
-    are for the n pixels that may show the object at all: rows and columns in `mask`, log-probability of every surface point.
+    mask: probability that the pixel shows the object; fine_mask: at every pixel of the crop. known: pixels that lie in the image; beyond
+    it nothing is said. The other fields are for the n pixels that may show the object at all: rows and columns in `mask`, log-probability
+    of every surface point.
     """
 
     crop: Crop
     camera: Camera
     mask: Float[ndarray, "h w"]
+    fine_mask: Float[ndarray, "H W"]
     known: Bool[ndarray, "h w"]
     rows: Int[ndarray, "n"]
     columns: Int[ndarray, "n"]
@@ -112,7 +119,8 @@ def _evidence(surface: Surface, crop: Crop, mask: Float[ndarray, "H W"], queries
     rows, columns = np.nonzero(thinned > MIN_MASK)
     similarity = torch.from_numpy(queries[STRIDE * rows, STRIDE * columns]) @ torch.from_numpy(surface.keys).T
     camera = thin(crop.camera, STRIDE)
-    return Evidence(crop, camera, thinned, in_source(replace(crop, camera=camera)), rows, columns, torch.log_softmax(similarity, 1).numpy())
+    known, log_probability = in_source(replace(crop, camera=camera)), torch.log_softmax(similarity, 1).numpy()
+    return Evidence(crop, camera, thinned, mask, known, rows, columns, log_probability)
 
 
 def in_source(crop: Crop) -> Bool[ndarray, "h w"]:

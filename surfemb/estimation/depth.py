@@ -11,7 +11,7 @@ from numpy import ndarray
 from reconstruction.errors import InputError
 from reconstruction.rasterizers import Rasterizer
 from reconstruction.scene import Camera, RigidTransform
-from surfemb.estimation.refine import difference, increment
+from surfemb.estimation.increments import difference, increment
 
 
 @dataclass(frozen=True)

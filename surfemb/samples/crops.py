@@ -36,7 +36,7 @@ class CropConfig:
 
     padding: tuple[float, float] = (1.05, 1.7)
     offset: float = 0.08
-    roll_deg: float = 30.0
+    roll_deg: float = 45.0
     real_share: float = 0.5
     p_keep: float = 0.5
     p_negative: float = 0.08

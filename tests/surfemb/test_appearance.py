@@ -11,7 +11,7 @@ from reconstruction.rasterizers import make_rasterizer
 from reconstruction.scene import Camera, Mesh, RigidTransform
 from surfemb.estimation.appearance import Aligned, AppearanceConfig, align, compare
 from surfemb.estimation.correspondences import Evidence, observe, sample_surface
-from surfemb.estimation.refine import increment
+from surfemb.estimation.increments import increment
 from surfemb.judging.metrics import add_error
 
 CAMERA = Camera(480, 360, 600, 600, 240, 180)

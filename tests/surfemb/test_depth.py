@@ -8,7 +8,7 @@ from reconstruction.errors import InputError
 from reconstruction.rasterizers import make_rasterizer
 from reconstruction.scene import Camera, Mesh, RigidTransform
 from surfemb.estimation.depth import DepthConfig, DepthWindow, check_depth, refine_depth, sensor_noise
-from surfemb.estimation.refine import increment
+from surfemb.estimation.increments import increment
 from surfemb.judging.metrics import add_error
 
 CAMERA = Camera(320, 240, 400, 400, 160, 120)

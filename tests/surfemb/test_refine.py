@@ -8,7 +8,8 @@ from test_pnp import seen
 
 from reconstruction.rasterizers import make_rasterizer
 from reconstruction.scene import Mesh, RigidTransform
-from surfemb.estimation.refine import RefineConfig, increment, refine_pose
+from surfemb.estimation.increments import increment
+from surfemb.estimation.refine import RefineConfig, refine_pose
 from surfemb.estimation.solve import SolveConfig, solve_crop
 from surfemb.judging.metrics import add_error
 
