@@ -21,18 +21,18 @@ class RefineConfig:
     """scales_px: of the robust loss in thinned pixels, one round after the other; each round looks for the modes near the pose anew.
 
     steps: Gauss-Newton steps in a round. pixel_px: how exactly a pixel can be matched at all, standard deviation. outline_share: how much
-    a pixel of the outline counts against one inside; outline_px: how far off the mask's edge is looked for, in each round.
+    a pixel of the outline counts against one inside; outline_reach: how far off the mask's edge is looked for, over the round's scale.
     """
 
-    scales_px: tuple[float, ...] = (2.0, 1.0, 0.75)
+    scales_px: tuple[float, ...] = (3.0, 2.0, 1.5)
     steps: int = 5
     pixel_px: float = 0.35
-    outline_share: float = 0.6
-    outline_px: tuple[float, ...] = (4.0, 2.0, 1.5)
+    outline_share: float = 1.0
+    outline_reach: float = 2.0
 
     def rounds(self, first: int, end: int | None) -> RefineConfig:
         """Only those rounds."""
-        return replace(self, scales_px=self.scales_px[first:end], outline_px=self.outline_px[first:end])
+        return replace(self, scales_px=self.scales_px[first:end])
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +56,10 @@ def refine_pose(
     are noisy (Fuller, Measurement Error Models, 1987), and points 5 % of the diameter off put the object 2.6 % too far away.
     """
     camera, pose, information = evidence.camera, crop_from_obj, np.zeros((6, 6))
-    for scale, reach in zip(config.scales_px, config.outline_px, strict=True):
+    for scale in config.scales_px:
         raster = rasterizer.render(camera, pose)
         matches = find_matches(raster, evidence, surface)
+        reach = config.outline_reach * scale
         outline = outline_offsets(surface.edges, raster, camera, pose, evidence.fine_mask, evidence.known, reach)
         for _ in range(config.steps):
             gradient, information = matches.normal_equations(camera, pose, scale, config.pixel_px)

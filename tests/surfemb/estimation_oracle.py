@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 import trimesh
@@ -79,7 +80,9 @@ class Oracle:
     def query(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         rng = np.random.default_rng(self.seed + 1)
         pixels = 255 * crops.permute(0, 2, 3, 1).numpy()
-        seen = pixels.min(-1) > DARKEST - 12
+        darkest = pixels.min(-1).astype(np.float32)
+        full = np.stack([cv2.dilate(channel, np.ones((5, 5), np.uint8)) for channel in darkest])
+        seen = (darkest > 0.5 * full) & (full > DARKEST - 12)  # more than half of the pixel: where the crop was resampled it is darker
         lower, upper = self.mesh.bounds
         points = lower + (pixels - DARKEST) / (255 - DARKEST) * (upper - lower)
         wrong = rng.random(seen.shape) < self.outliers

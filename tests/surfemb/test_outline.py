@@ -70,7 +70,7 @@ def test_an_edge_that_crosses_the_outline_is_something_in_front(mesh: Mesh) -> N
 
 
 def test_the_outline_holds_the_pose_where_points_are_seen_roughly(mesh: Mesh) -> None:
-    """Points 5 % of the diameter off, and a start 10 % of it too far: three times nearer than without the outline."""
+    """Points 5 % of the diameter off, and a start 10 % of it too far: less than half as far off as without the outline."""
     rasterizer, after = make_rasterizer(mesh), {0.0: [], RefineConfig().outline_share: []}  # type: dict[float, list[float]]
     for seed in range(12):
         evidence, surface, truth = seen(mesh, 0.1, 0.0, seed, noise=0.05)
@@ -79,5 +79,5 @@ def test_the_outline_holds_the_pose_where_points_are_seen_roughly(mesh: Mesh) ->
             refined = refine_pose(rasterizer, evidence, surface, increment(start, np.full(6, 0.001)), RefineConfig(outline_share=share))
             errors.append(add_error(refined.crop_from_obj, truth, mesh.vertices) / mesh.diameter)
     without, with_outline = (float(np.median(errors)) for errors in after.values())
-    assert with_outline < 0.03
-    assert with_outline < without / 3
+    assert with_outline < 0.02
+    assert with_outline < without / 2
