@@ -88,7 +88,6 @@ def outline_offsets(
     )
     offsets, blur = _mask_edges(pixels, normals, mask, mask.shape[0] // known.shape[0], known, reach_px)
     found, targets = np.isfinite(offsets), (pixels * normals).sum(1) + offsets
-
     return OutlineOffsets(points[found], normals[found], offsets[found], blur[found], length[found], targets[found])
 
 
