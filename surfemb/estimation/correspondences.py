@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from reconstruction.scene import Camera, Crop, Mesh
-from surfemb.estimation.outline import Edges
+from reconstruction.scene.edges import Edges
 
 NEIGHBOURS = 32
 STRIDE = 2  # crop pixels from one used to the next

@@ -8,9 +8,10 @@ from test_pnp import seen
 
 from reconstruction.rasterizers import make_rasterizer
 from reconstruction.scene import Mesh, RigidTransform
+from reconstruction.scene.edges import Edges
 from surfemb.estimation.correspondences import Evidence, Surface
 from surfemb.estimation.increments import increment
-from surfemb.estimation.outline import Edges, OutlineOffsets, outline_offsets
+from surfemb.estimation.outline import OutlineOffsets, outline_offsets
 from surfemb.estimation.refine import RefineConfig, refine_pose
 from surfemb.judging.metrics import add_error
 
