@@ -178,8 +178,7 @@ def find_region(
     if view is None or prompt is None or prompt.box is None:
         return region, []
     few = len(own) < config.sparse_points
-    share = 0.0 if few else spanned(view, prompt.box, own)
-    a_part = not few and share < (config.spanned if flatness(own) < config.flat else config.least_spanned)
+    a_part = not few and spanned(view, prompt.box, own) < (config.spanned if flatness(own) < config.flat else config.least_spanned)
     if not a_part and not (few and plane.source == "tags"):
         return region, []
     region = region_under_box(views, view, prompt.box, plane, own[:0] if few else own)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import trimesh
 from jaxtyping import Float, Int
 from numpy import ndarray
 
@@ -23,13 +24,11 @@ class Edges:
 
     @classmethod
     def of(cls, mesh: Mesh) -> Edges:
-        ends = np.sort(mesh.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).astype(np.int64), axis=1)
-        owner = np.repeat(np.arange(len(mesh.faces)), 3)
-        order = np.argsort(ends[:, 0] * len(mesh.vertices) + ends[:, 1], kind="stable")
-        ends, owner = ends[order], owner[order]
-        first = np.flatnonzero(np.append(True, (np.diff(ends, axis=0) != 0).any(1)))
-        alone = np.diff(np.append(first, len(ends))) == 1
-        second = np.where(alone, len(mesh.faces), np.append(owner, 0)[first + 1])
+        topology = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
+        rim = trimesh.grouping.group_rows(topology.edges_sorted, require_count=1)
+        beside_nothing = np.column_stack([topology.edges_face[rim], np.full(len(rim), len(mesh.faces))])
+        ends = np.concatenate([topology.face_adjacency_edges, topology.edges_sorted[rim]]).astype(np.int32)
+        faces = np.concatenate([topology.face_adjacency, beside_nothing]).astype(np.int32)
         distances = np.einsum("fk,fk->f", mesh.face_normals, mesh.vertices[mesh.faces[:, 0]])
         planes = np.vstack([np.column_stack([mesh.face_normals, distances]), (0, 0, 0, 1)])
-        return cls(mesh.vertices, ends[first].astype(np.int32), np.stack([owner[first], second], -1).astype(np.int32), planes)
+        return cls(mesh.vertices, ends, faces, planes)

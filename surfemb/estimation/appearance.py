@@ -19,7 +19,7 @@ from reconstruction.rasterizers import Rasterizer
 from reconstruction.scene import Crop, Mesh, RigidTransform
 from surfemb.estimation.colour import colour_likeness
 from surfemb.estimation.correspondences import Evidence
-from surfemb.estimation.increments import difference, increment, project_jacobian
+from surfemb.estimation.increments import add_residual, difference, increment, project_jacobian
 from surfemb.estimation.scoring import UNLIKE, Likeness
 from surfemb.samples.viewpoints import projected_box
 
@@ -227,9 +227,5 @@ def _normal_equations(rotation, translation, points, targets, weights, intrinsic
         robust = 1 / (1 + (du * du + dv * dv) / (scale * scale)) ** 2
         xx, xy, yy = robust * weights[k, 0], robust * weights[k, 1], robust * weights[k, 2]
         project_jacobian(arm, fx, fy, x, y, z, ju, jv)
-        for a in range(6):
-            left_u, left_v = xx * ju[a] + xy * jv[a], xy * ju[a] + yy * jv[a]
-            gradient[a] += left_u * du + left_v * dv
-            for b in range(6):
-                hessian[a, b] += left_u * ju[b] + left_v * jv[b]
+        add_residual(gradient, hessian, ju, jv, du, dv, xx, xy, yy)
     return gradient, hessian

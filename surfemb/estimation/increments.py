@@ -24,6 +24,16 @@ def difference(target: RigidTransform, pose: RigidTransform) -> Float[ndarray, "
 
 
 @njit(inline="always")
+def add_residual(gradient, information, ju, jv, du, dv, xx, xy, yy):  # type: ignore[no-untyped-def]
+    """Adds a residual (du, dv) in pixels, weighted by the matrix [[xx, xy], [xy, yy]], to Gauss-Newton's normal equations."""
+    for a in range(6):
+        left_u, left_v = xx * ju[a] + xy * jv[a], xy * ju[a] + yy * jv[a]
+        gradient[a] += left_u * du + left_v * dv
+        for b in range(6):
+            information[a, b] += left_u * ju[b] + left_v * jv[b]
+
+
+@njit(inline="always")
 def project_jacobian(arm, fx, fy, x, y, z, ju, jv):  # type: ignore[no-untyped-def]
     """d(u, v) / d(increment) at (x, y, z) = arm + translation: d(u, v) / d(point), then d(point) / d(increment) = [-arm x | identity]."""
     ju[3], ju[5] = fx / z, -fx * x / (z * z)

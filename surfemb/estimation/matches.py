@@ -12,7 +12,7 @@ from numpy import ndarray
 from reconstruction.rasterizers import Raster
 from reconstruction.scene import Camera, RigidTransform
 from surfemb.estimation.correspondences import Evidence, Surface
-from surfemb.estimation.increments import project_jacobian
+from surfemb.estimation.increments import add_residual, project_jacobian
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +97,5 @@ def _normal_equations(rotation, translation, points, levers, spread, weight, pix
         arm = rotation @ levers[k]
         x, y, z = arm + translation
         project_jacobian(arm, fx, fy, x, y, z, ju, jv)
-        for a in range(6):
-            gradient[a] += w * (ju[a] * du + jv[a] * dv)
-            for b in range(6):
-                information[a, b] += w * (ju[a] * ju[b] + jv[a] * jv[b])
+        add_residual(gradient, information, ju, jv, du, dv, w, 0.0, w)
     return gradient, information

@@ -16,7 +16,7 @@ from numpy import ndarray
 from reconstruction.rasterizers import Raster
 from reconstruction.scene import Camera, RigidTransform
 from reconstruction.scene.edges import Edges
-from surfemb.estimation.increments import project_jacobian
+from surfemb.estimation.increments import add_residual, project_jacobian
 
 _BESIDE = 1.25  # pixels from a point of the outline to where the object must be, and must not be
 _STEP = 0.25  # pixels between two looks at the mask
@@ -171,7 +171,7 @@ def _normal_equations(rotation, translation, points, normals, targets, weight, i
     """With the Geman-McClure loss."""
     fx, fy, cx, cy = intrinsics
     gradient, information = np.zeros(6), np.zeros((6, 6))
-    ju, jv, jn = np.zeros(6), np.zeros(6), np.zeros(6)
+    ju, jv = np.zeros(6), np.zeros(6)
     for k in range(len(points)):
         arm = rotation @ points[k]
         x, y, z = arm + translation
@@ -181,10 +181,5 @@ def _normal_equations(rotation, translation, points, normals, targets, weight, i
         off = targets[k] - (nu * (fx * x / z + cx) + nv * (fy * y / z + cy))
         w = weight[k] / (1 + off * off / (scale * scale)) ** 2
         project_jacobian(arm, fx, fy, x, y, z, ju, jv)
-        for a in range(6):
-            jn[a] = nu * ju[a] + nv * jv[a]
-        for a in range(6):
-            gradient[a] += w * jn[a] * off
-            for b in range(6):
-                information[a, b] += w * jn[a] * jn[b]
+        add_residual(gradient, information, ju, jv, off * nu, off * nv, w * nu * nu, w * nu * nv, w * nv * nv)
     return gradient, information
