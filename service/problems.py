@@ -16,6 +16,7 @@ from starlette.routing import Match
 from reconstruction.errors import PipelineError
 from workers.files.space import is_full
 from workers.logs import request_id
+from workers.rows.tables import is_unreachable
 
 _log = logging.getLogger("snap6d")
 
@@ -136,6 +137,9 @@ def _handle(request: Request, error: Exception) -> JSONResponse:
         return answer
     if is_full(error):
         return problem(507, "storage-failed", "the disk is full: free some space on the server, then send it again")
+    if is_unreachable(error):
+        _log.warning("%s %s: %s", request.method, request.url.path, error)
+        return problem(503, "storage-unreachable", "the database can't be reached, or another holds it: send it again in a moment")
     _log.error("%s %s", request.method, request.url.path, exc_info=error)
     return problem(500, "internal-error", "the server failed to answer this: its log says why; please report it")
 

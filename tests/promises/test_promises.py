@@ -85,12 +85,9 @@ def test_04_a_worker_that_slept_is_refused(house: House, say: Say, frozen: str) 
         worker = house.one("workers.tasks", "cpu")
         stage = psutil.Process(house.ledger.lines(object_id)[-1]["pid"])
         asleep = [worker] if frozen == "worker" else [worker, stage]
-        for process in asleep:
-            process.send_signal(signal.SIGSTOP)
         with house.second_worker():
-            until(lambda j=job_id: house.ask(f"/v1/jobs/{j}")["stages"][0]["attempts"] == 2, 30)
-            for process in asleep:
-                process.send_signal(signal.SIGCONT)
+            with house.frozen(*asleep):
+                until(lambda j=job_id: house.ask(f"/v1/jobs/{j}")["stages"][0]["attempts"] == 2, 30)
             until(lambda s=stage: not lives(s), 15)
             job = house.end(job_id)
         assert job["status"] == "succeeded", job

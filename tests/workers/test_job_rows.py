@@ -9,11 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, text, update
+from sqlalchemy.exc import DBAPIError
 
 from reconstruction.errors import CaptureError, StorageError
 from workers.failures import Conflict, NotFound, StageCrashed
 from workers.pipeline import StageEvent
+from workers.rows import tables
 from workers.rows.beats import Beats
 from workers.rows.claims import ClaimStore, LeaseLost
 from workers.rows.jobs import JobStore
@@ -266,3 +268,15 @@ def test_computing_is_counted_and_stays_counted(rows: Rows) -> None:
     rows.objects.delete(claim.object_id)
     assert rows.objects.usage() == replace(spent, objects=0)
     assert ObjectStore(rows.database, "others").usage().compute_s == 0
+
+
+def test_a_writer_that_froze_keeps_nobody_waiting(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "WRITE_WITHIN_S", 1)
+    frozen, others = Rows(url), Rows(url)
+    job_id = frozen.new_job()
+    with pytest.raises(DBAPIError) as caught, frozen.database.write() as db:
+        db.execute(update(tables.JOBS).where(tables.JOBS.c.id == job_id).values(progress=0.5))
+        others.jobs.cancel(job_id)  # SQLite lets nobody in; PostgreSQL ends the frozen one instead
+        assert url.startswith("postgresql")
+    assert tables.is_unreachable(caught.value)
+    assert frozen.new_job() != others.new_job()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,15 @@ from sqlalchemy import (
     event,
 )
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError
 
 from reconstruction.errors import StorageError
 from workers.pipeline import CPU
 
 METADATA = MetaData()
+
+WRITE_WITHIN_S = 10
+"""What is written is written in milliseconds. One that takes longer has been frozen; the others wait no longer for it."""
 
 ENDED = ("succeeded", "failed", "canceled")
 HELD = ("running", "canceling")
@@ -161,7 +164,7 @@ class Database:
         if make_url(url).get_backend_name() == "sqlite":
             self._reader = _sqlite(url)
         else:
-            self._reader = create_engine(_with_driver(url), pool_pre_ping=True)
+            self._reader = _server(url)
         self._writer = self._reader.execution_options(begin="BEGIN IMMEDIATE")  # heard by _sqlite alone
         try:
             with self.write() as db:
@@ -191,6 +194,27 @@ def _with_driver(url: str) -> URL:
     return named.set(drivername="postgresql+pg8000") if named.drivername in ("postgresql", "postgres") else named
 
 
+def is_unreachable(error: BaseException) -> bool:
+    """Whether the database was not there, or another held it for too long: the same may do better in a moment."""
+    if not isinstance(error, DBAPIError):
+        return False
+    busy = str(getattr(error.orig, "sqlite_errorname", "")).startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+    return busy or error.connection_invalidated or isinstance(error, InterfaceError)
+
+
+def _server(url: str) -> Engine:
+    engine = create_engine(_with_driver(url), pool_pre_ping=True)
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _: Any) -> None:
+        # A process that was frozen in the middle of a write must not hold its rows until it wakes; SQLite has no such means.
+        with closing(connection.cursor()) as cursor:
+            cursor.execute(f"SET idle_in_transaction_session_timeout = {1000 * WRITE_WITHIN_S}")
+        connection.commit()
+
+    return engine
+
+
 def _sqlite(url: str) -> Engine:
     Path(make_url(url).database or ".").parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url)
@@ -198,7 +222,7 @@ def _sqlite(url: str) -> Engine:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # the driver would begin transactions by rules of its own
-        for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        for pragma in (f"busy_timeout={1000 * WRITE_WITHIN_S}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
