@@ -274,9 +274,14 @@ def test_a_writer_that_froze_keeps_nobody_waiting(url: str, monkeypatch: pytest.
     monkeypatch.setattr(tables, "WRITE_WITHIN_S", 1)
     frozen, others = Rows(url), Rows(url)
     job_id = frozen.new_job()
-    with pytest.raises(DBAPIError) as caught, frozen.database.write() as db:
-        db.execute(update(tables.JOBS).where(tables.JOBS.c.id == job_id).values(progress=0.5))
-        others.jobs.cancel(job_id)  # SQLite lets nobody in; PostgreSQL ends the frozen one instead
-        assert url.startswith("postgresql")
+
+    def freeze() -> None:
+        with frozen.database.write() as db:
+            db.execute(update(tables.JOBS).where(tables.JOBS.c.id == job_id).values(progress=0.5))
+            others.jobs.cancel(job_id)  # SQLite lets nobody in; PostgreSQL ends the frozen one instead
+            assert url.startswith("postgresql")
+
+    with pytest.raises(DBAPIError) as caught:
+        freeze()
     assert tables.is_unreachable(caught.value)
     assert frozen.new_job() != others.new_job()
