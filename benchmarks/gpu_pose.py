@@ -130,13 +130,22 @@ def _trace(centre: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
     return at, (mug(at).abs() < 2e-3) & ((at - 0.5).norm(dim=-1) < 1)
 
 
-def batch_of(crops: Crops, pixels: int, random: torch.Generator) -> Batch:
-    """`pixels` visible pixels of each crop, drawn with replacement."""
+def batch_of(crops: Crops, surface: Tensor, pixels: int, random: torch.Generator) -> Batch:
+    """`pixels` visible pixels of each crop, drawn with replacement, and as many points of the surface as in a training (1,024)."""
     mask = crops.mask.flatten(1)
     shown = mask.any(1)
     drawn = torch.multinomial(mask.float() + (~shown)[:, None], pixels, replacement=True, generator=random)
     points = crops.points.flatten(1, 2).gather(1, drawn[..., None].expand(-1, -1, 3))
-    return Batch(crops.images, crops.mask, drawn, points, shown)
+    near = surface[torch.randint(len(surface), (1024,), generator=random, device=surface.device)]
+    return Batch(crops.images, crops.mask, drawn, points, shown, _along(near, random))
+
+
+def _along(points: Tensor, random: torch.Generator) -> Tensor:
+    """Points of the mug beside those: new ones every time, else the key network would learn the given ones by heart."""
+    moved = (points + 0.003 * torch.randn(points.shape, generator=random, device=points.device)) * SCALE + 0.5
+    for _ in range(3):
+        moved = moved - mug(moved)[..., None] * slope(mug, moved)
+    return (moved - 0.5) / SCALE
 
 
 class Training:
@@ -149,12 +158,11 @@ class Training:
         self.batch = self.make()
 
     def make(self) -> Batch:
-        return batch_of(self.camera.take(self.a.batch), self.a.pixels, self.camera.random)
+        return batch_of(self.camera.take(self.a.batch), self.surface, self.a.pixels, self.camera.random)
 
     def learn(self, batch: Batch) -> float:
         self.state.model.train()
-        others = self.surface[torch.randint(len(self.surface), (1024,), generator=self.camera.random, device=self.a.device)]
-        losses = correspondence_losses(self.state.model, batch, others, half=self.a.device != "cpu")
+        losses = correspondence_losses(self.state.model, batch, half=self.a.device != "cpu")
         self.state.update(losses)
         return float(losses.contrast.detach())
 

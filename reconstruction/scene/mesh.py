@@ -86,7 +86,7 @@ class Mesh:
     def transformed(self, a_from_b: RigidTransform) -> Mesh:
         return replace(self, vertices=a_from_b.apply(self.vertices))
 
-    def sample(self, count: int, seed: int) -> tuple[Float[ndarray, "k 3"], Int[ndarray, "k"]]:
+    def sample(self, count: int, seed: int | tuple[int, ...]) -> tuple[Float[ndarray, "k 3"], Int[ndarray, "k"]]:
         """Points spread by area over the surface, and the face of each."""
         rng = np.random.default_rng(seed)
         a, b, c = (self.vertices[self.faces[:, i]] for i in range(3))

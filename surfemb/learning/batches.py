@@ -11,6 +11,8 @@ from typing import Any, cast
 import cv2
 import numpy as np
 import torch
+from jaxtyping import Float
+from numpy import ndarray
 from torch.utils.data import DataLoader, Dataset
 
 from reconstruction.scene import Mesh
@@ -33,6 +35,7 @@ class BatchRecipe:
     looks: LooksConfig
     batch: int
     pixels: int
+    others: int
     seed: int
 
     def make_sampler(self) -> CropSampler:
@@ -58,11 +61,12 @@ class CropBatches(Dataset):
         recipe = self.recipe
         samples = [self.sampler.sample(step * recipe.batch + i) for i in range(recipe.batch)]
         noise_m = recipe.crops.coordinate_noise * float(np.linalg.norm(self.sampler.outline, axis=1).max())
-        return collate(samples, recipe.pixels, noise_m, np.random.default_rng((recipe.seed, step, 7)))
+        others = self.sampler.mesh.sample(recipe.others, (recipe.seed, step, 8))[0]
+        return collate(samples, others, recipe.pixels, noise_m, np.random.default_rng((recipe.seed, step, 7)))
 
 
-def collate(samples: list[CropSample], pixels: int, noise_m: float, rng: np.random.Generator) -> Batch:
-    """Draws `pixels` visible pixels of each sample, with replacement; their points are moved by a little noise."""
+def collate(samples: list[CropSample], others: Float[ndarray, "m 3"], pixels: int, noise_m: float, rng: np.random.Generator) -> Batch:
+    """Draws `pixels` visible pixels of each sample, with replacement; their points and the others are moved by a little noise."""
     index = np.zeros((len(samples), pixels), np.int64)
     points = np.zeros((len(samples), pixels, 3), np.float32)
     for row, sample in enumerate(samples):
@@ -70,9 +74,9 @@ def collate(samples: list[CropSample], pixels: int, noise_m: float, rng: np.rand
         if len(visible):
             index[row] = rng.choice(visible, pixels)
             points[row] = sample.coordinates.reshape(-1, 3)[index[row]]
-    points += rng.normal(0, noise_m, points.shape).astype(np.float32)
+    points, others = ((p + rng.normal(0, noise_m, p.shape)).astype(np.float32) for p in (points, others))
     mask = np.stack([sample.mask for sample in samples])
-    arrays = (np.stack([sample.image for sample in samples]), mask, index, points, mask.any((1, 2)))
+    arrays = (np.stack([sample.image for sample in samples]), mask, index, points, mask.any((1, 2)), others)
     return Batch(*(torch.from_numpy(array) for array in arrays))
 
 

@@ -17,7 +17,8 @@ class Batch:
     """Crops with what they show. Points are object coordinates in metres.
 
     images: uint8 RGB. mask: the object's visible pixels. pixels: flat indices of n visible pixels each, points: what these see.
-    has_object: False for a crop without the object, whose pixels and points mean nothing.
+    has_object: False for a crop without the object, whose pixels and points mean nothing. others: of the whole surface, drawn anew for
+    each batch: of points that come again the key network learns which they are, not where (measured: 1.9 nats for them, 4.1 for new ones).
     """
 
     images: Tensor  # (b, h, w, 3) uint8
@@ -25,6 +26,7 @@ class Batch:
     pixels: Int[Tensor, "b n"]
     points: Float[Tensor, "b n 3"]
     has_object: Bool[Tensor, "b"]
+    others: Float[Tensor, "m 3"]
 
     def to(self, device: torch.device) -> Batch:
         return Batch(*(getattr(self, name).to(device, non_blocking=True) for name in self.__dataclass_fields__))
@@ -45,8 +47,8 @@ class Losses:
         return self.mask + self.contrast
 
 
-def correspondence_losses(model: CorrespondenceModel, batch: Batch, other_points: Float[Tensor, "m 3"], half: bool = False) -> Losses:
-    """Binary cross-entropy of the mask, and InfoNCE of each pixel's own point against `other_points` of the surface.
+def correspondence_losses(model: CorrespondenceModel, batch: Batch, half: bool = False) -> Losses:
+    """Binary cross-entropy of the mask, and InfoNCE of each pixel's own point against `batch.others`.
 
     Contrast is in nats a pixel: log(m + 1) for a network that knows nothing. half: the query network computes in bfloat16.
     """
@@ -57,7 +59,7 @@ def correspondence_losses(model: CorrespondenceModel, batch: Batch, other_points
     if len(shown) == 0:
         return Losses(mask, queries.sum() * 0)
     own_query, points = queries[shown].flatten(0, 1), batch.points[shown].flatten(0, 1)
-    keys = model.key(torch.cat([points, other_points]))
+    keys = model.key(torch.cat([points, batch.others]))
     own_key, other_keys = keys[: len(points)], keys[len(points) :]
     return Losses(mask, info_nce(own_query, own_key, other_keys))
 

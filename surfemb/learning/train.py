@@ -87,13 +87,11 @@ def train_model(
         record = state.restore(checkpoint)
         history = record["history"]
         curve.go_on(record["curve"])
-    pool = torch.from_numpy(mesh.sample(20_000, config.seed)[0].astype(np.float32)).to(device)
     saved = said = time.monotonic()
     contrast = mask = 0.0
     for batch in batches(state.step):
         model.train()
-        choice = np.random.default_rng((config.seed, state.step)).integers(0, len(pool), config.others)
-        losses = correspondence_losses(model, batch.to(device), pool[torch.from_numpy(choice).to(device)], half=True)
+        losses = correspondence_losses(model, batch.to(device), half=True)
         state.update(losses)
         contrast, mask = losses.contrast.item(), losses.mask.item()
         if not np.isfinite(contrast + mask):
@@ -139,7 +137,14 @@ def run(config: TrainConfig, context: StageContext) -> Quality:
     if sum(view.mask_path is not None for view in views) < 2:
         raise TrainingError("fewer than two photos have a mask", try_next="look at the masks stage: which photos were dropped, and why")
     recipe = BatchRecipe(
-        workspace.root, config.network.crop_px, config.crops, LOOKS[config.looks], config.batch, config.pixels, config.seed
+        workspace.root,
+        config.network.crop_px,
+        config.crops,
+        LOOKS[config.looks],
+        config.batch,
+        config.pixels,
+        config.others,
+        config.seed,
     )
     _, hidden = split_views(views)
     sampler = recipe.make_sampler()
@@ -170,4 +175,4 @@ def _facts(mesh: Mesh, views: list[View], hidden: list[View]) -> dict[str, Any]:
     }
 
 
-CORRESPONDENCE = Stage("correspondence", 3, ("scale", "surface", "synthetic"), run)
+CORRESPONDENCE = Stage("correspondence", 4, ("scale", "surface", "synthetic"), run)

@@ -95,6 +95,7 @@ class CropSampler:
         rasterizer: str = "cpu",
     ) -> None:
         self.config, self.looks, self.crop_px, self.seed, self.backgrounds = config, looks, crop_px, seed, backgrounds
+        self.mesh = mesh
         self.outline = mesh.vertices[ConvexHull(mesh.vertices).vertices]
         self.rasterizer = make_rasterizer(mesh, rasterizer)
         self.normals = mesh.vertex_normals.astype(np.float32)

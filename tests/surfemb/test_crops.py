@@ -29,7 +29,7 @@ CALM = AugmentConfig(p_tone=0, p_grey=0, p_blur=0, p_motion=0, p_coarse=0, p_noi
 def make_sampler(
     workspace: Workspace, config: CropConfig = CropConfig(), looks: LooksConfig = LOOKS["photographed"], seed: int = 0
 ) -> CropSampler:
-    return BatchRecipe(workspace.root, 96, config, looks, 4, 16, seed).make_sampler()
+    return BatchRecipe(workspace.root, 96, config, looks, 4, 16, 32, seed).make_sampler()
 
 
 @pytest.fixture(scope="module")

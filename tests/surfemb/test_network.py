@@ -99,8 +99,9 @@ def test_crops_without_the_object_train_the_mask_alone(model: CorrespondenceMode
         torch.zeros(2, 10, dtype=torch.long),
         torch.zeros(2, 10, 3),
         torch.tensor([False, False]),
+        torch.rand(20, 3),
     )
-    losses = correspondence_losses(model, batch, torch.rand(20, 3))
+    losses = correspondence_losses(model, batch)
     losses.total.backward()
     assert losses.contrast.item() == 0
     assert losses.mask.item() > 0

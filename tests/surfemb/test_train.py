@@ -78,7 +78,8 @@ def test_the_stage_writes_a_model_that_says_what_it_was_made_for(trained: tuple[
 
 def _tiny_parts(workspace: Workspace) -> tuple[Mesh, BatchRecipe, HeldOut]:
     mesh = Mesh.load(workspace.mesh)
-    recipe = BatchRecipe(workspace.root, TINY.network.crop_px, TINY.crops, LOOKS[TINY.looks], TINY.batch, TINY.pixels, TINY.seed)
+    looks = LOOKS[TINY.looks]
+    recipe = BatchRecipe(workspace.root, TINY.network.crop_px, TINY.crops, looks, TINY.batch, TINY.pixels, TINY.others, TINY.seed)
     crop = recipe.make_sampler().plain(load_views(workspace.views)[0], 1.3)
     assert crop is not None
     return mesh, recipe, HeldOut(mesh, [crop], points=100)
@@ -120,6 +121,14 @@ def test_batches_are_the_same_from_any_process(training_workspace: Workspace) ->
         assert torch.equal(a.images, b.images)
         assert torch.equal(a.points, b.points)
         assert torch.equal(a.pixels, b.pixels)
+        assert torch.equal(a.others, b.others)
+
+
+def test_no_point_of_the_surface_comes_twice(training_workspace: Workspace) -> None:
+    """The key network learns by heart what comes again, and knows nothing of the places between."""
+    _, recipe, _ = _tiny_parts(training_workspace)
+    drawn = [batch.others.double().numpy() for batch in load_batches(recipe, 0, 3, 0)]
+    assert len(np.unique(np.concatenate(drawn), axis=0)) == 3 * TINY.others
 
 
 def test_points_of_a_batch_are_those_of_its_pixels(training_workspace: Workspace) -> None:
