@@ -35,7 +35,7 @@ def measure_speedup(estimator: PoseEstimator, tests: TestSet) -> dict[str, Any]:
     ours: list[tuple[float, bool]] = []
     plain: list[tuple[float, bool]] = []
     for image in tests.images[:: max(1, -(-len(tests.images) // IMAGES))]:
-        evidence = estimator.observe(image.pixels(), image.camera, tests.box(image))
+        evidence = estimator.observe(image.pixels(), image.camera, tests.box(image), estimator.config.rolls_deg)
         ours.append(_timed(lambda e=evidence: _ours(estimator, e), tests, image))  # type: ignore[misc]
         plain.append(_timed(lambda e=evidence: solve_plainly(e, estimator.surface, estimator.rasterizer), tests, image))  # type: ignore[misc]
     (ms, right), (plain_ms, plain_right) = (np.array(rows, float).T for rows in (ours, plain))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
@@ -108,13 +107,8 @@ class Evidence:
         return self.log_probability.argmax(1)
 
 
-def observe(model: QueryModel, surface: Surface, image: UInt8[ndarray, "h w 3"], crops: Sequence[Crop]) -> list[Evidence]:
-    """Runs the query network on equally large crops of an image."""
-    masks, queries = query_pixels(model, np.stack([crop.warp(image) for crop in crops]))
-    return [_evidence(surface, crop, mask, query) for crop, mask, query in zip(crops, masks, queries, strict=True)]
-
-
-def _evidence(surface: Surface, crop: Crop, mask: Float[ndarray, "H W"], queries: Float[ndarray, "H W e"]) -> Evidence:
+def make_evidence(surface: Surface, crop: Crop, mask: Float[ndarray, "H W"], queries: Float[ndarray, "H W e"]) -> Evidence:
+    """mask, queries: at every pixel of the crop, as the networks give them."""
     thinned = np.ascontiguousarray(mask[::STRIDE, ::STRIDE])
     rows, columns = np.nonzero(thinned > MIN_MASK)
     similarity = torch.from_numpy(queries[STRIDE * rows, STRIDE * columns]) @ torch.from_numpy(surface.keys).T
@@ -139,6 +133,10 @@ def thin(camera: Camera, stride: int) -> Camera:
 def query_pixels(model: QueryModel, pixels: UInt8[ndarray, "b h w 3"]) -> tuple[Float[ndarray, "b h w"], Float[ndarray, "b h w e"]]:
     """Mask probabilities and query embeddings of RGB crops."""
     with torch.inference_mode():
-        crops = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255  # permuted only: stays channels-last
-        logits, queries = model.query(crops)
+        logits, queries = model.query(as_crops(pixels))
         return torch.sigmoid(logits.float()).numpy(), queries.float().contiguous().numpy()
+
+
+def as_crops(pixels: UInt8[ndarray, "b h w 3"]) -> Float[Tensor, "b 3 h w"]:
+    """In [0, 1], as the networks take them; permuted only, so it stays channels-last."""
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255

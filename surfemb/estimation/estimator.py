@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,12 +20,13 @@ from reconstruction.workspace import Workspace
 from surfemb.estimation.appearance import AppearanceConfig
 from surfemb.estimation.clock import Clock
 from surfemb.estimation.confidence import Confidence
-from surfemb.estimation.correspondences import Evidence, QueryModel, observe, sample_surface
+from surfemb.estimation.correspondences import Evidence, QueryModel, sample_surface
 from surfemb.estimation.depth import DepthConfig, check_depth
 from surfemb.estimation.estimates import Estimates, PoseEstimate
 from surfemb.estimation.finish import lay_on_depth, lay_print, silhouette
 from surfemb.estimation.inputs import Box, as_rgb, check_inputs, touches
 from surfemb.estimation.pnp import HypothesisConfig
+from surfemb.estimation.rolled import observe
 from surfemb.estimation.search import SearchConfig, find_boxes, overlap
 from surfemb.estimation.solve import Solution, SolveConfig, solve_crop
 from surfemb.samples.viewpoints import projected_box
@@ -38,7 +40,8 @@ FACING = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, -1.0], [-1.0, 0.0, 0.0]])
 class EstimatorConfig:
     """surface_points: over which the distributions are normalised. padding: crop side over the box's longer side.
 
-    passes: how often the crop is taken anew around the pose found. min_score: answers below it are not given. rival_margin: poses
+    rolls_deg: turns of a crop that an estimate asks the networks about; tracking asks once. passes: how often the crop is taken anew
+    around the pose found. min_score: answers below it are not given. rival_margin: poses
     that the networks like less than the best by no more than this are compared with the image as well. solve: of an estimate;
     again: of its further passes, where the poses so far compete; follow: of tracking, where the last pose is the only hypothesis.
     """
@@ -46,6 +49,7 @@ class EstimatorConfig:
     crop_px: int = 128
     padding: float = 1.3
     surface_points: int = 2500
+    rolls_deg: tuple[float, ...] = (0.0, -20.0, 20.0)
     passes: int = 2
     rival_margin: float = 0.6
     min_score: float = 0.5
@@ -143,7 +147,7 @@ class PoseEstimator:
         box = self._projected_box(camera, last)
         rivals: list[Solution] = []
         if box is not None and touches(box, camera):
-            rivals = self._pass(image, camera, box, [last], clock, self.config.follow)
+            rivals = self._pass(image, camera, box, [last], clock, self.config.follow, (0.0,))
         poses = [self._finish(rivals, image, depth, clock, self.config.follow_appearance)] if rivals else []
         return self._answer(poses, last.rotation, clock)
 
@@ -184,7 +188,7 @@ class PoseEstimator:
 
     def _solve(self, image: ndarray, camera: Camera, box: Box, clock: Clock, passes: int) -> list[Solution]:
         """The best pose in the box and its rivals, which explain nearly as much; empty where there is none."""
-        rivals = self._pass(image, camera, box, [], clock, self.config.solve)
+        rivals = self._pass(image, camera, box, [], clock, self.config.solve, self.config.rolls_deg)
         for _ in range(passes - 1):
             if rivals:
                 rivals = self._again(image, camera, rivals, clock)
@@ -195,19 +199,28 @@ class PoseEstimator:
         box = self._projected_box(camera, rivals[0].cam_from_obj)
         if box is None or min(box[2] - box[0], box[3] - box[1]) < 2:
             return rivals
-        return self._pass(image, camera, box, [rival.cam_from_obj for rival in rivals], clock, self.config.again) or rivals
+        known = [rival.cam_from_obj for rival in rivals]
+        return self._pass(image, camera, box, known, clock, self.config.again, self.config.rolls_deg) or rivals
 
     def _pass(
-        self, image: ndarray, camera: Camera, box: Box, known: list[RigidTransform], clock: Clock, config: SolveConfig
+        self,
+        image: ndarray,
+        camera: Camera,
+        box: Box,
+        known: list[RigidTransform],
+        clock: Clock,
+        config: SolveConfig,
+        rolls_deg: Sequence[float],
     ) -> list[Solution]:
         with clock("network"):
-            evidence = self.observe(image, camera, box)
+            evidence = self.observe(image, camera, box, rolls_deg)
         with clock("pose"):
             return solve_crop(evidence, self.surface, self.rasterizer, config, known, self.config.seed)
 
-    def observe(self, image: UInt8[ndarray, "h w 3"], camera: Camera, box: Box) -> Evidence:
+    def observe(self, image: UInt8[ndarray, "h w 3"], camera: Camera, box: Box, rolls_deg: Sequence[float] = (0.0,)) -> Evidence:
         """What the networks say about the crop around a box."""
-        return observe(self.model, self.surface, image, [camera.crop_towards(box, self.config.crop_px, self.config.padding)])[0]
+        crop = camera.crop_towards(box, self.config.crop_px, self.config.padding)
+        return observe(self.model, self.surface, image, crop, rolls_deg)
 
     def _finish(
         self, rivals: list[Solution], image: ndarray, depth: ndarray | None, clock: Clock, appearance: AppearanceConfig

@@ -10,8 +10,9 @@ from estimation_oracle import Oracle, Painted, lumpy_mesh, random_pose
 from reconstruction.rasterizers import make_rasterizer
 from reconstruction.scene import Camera, Mesh, RigidTransform
 from surfemb.estimation.appearance import Aligned, AppearanceConfig, align, compare
-from surfemb.estimation.correspondences import Evidence, observe, sample_surface
+from surfemb.estimation.correspondences import Evidence, sample_surface
 from surfemb.estimation.increments import increment
+from surfemb.estimation.rolled import observe
 from surfemb.judging.metrics import add_error
 
 CAMERA = Camera(480, 360, 600, 600, 240, 180)
@@ -41,7 +42,7 @@ def evidence_of(mesh: Mesh, pose: RigidTransform, hidden: float) -> Evidence:
     """What perfect networks would say about where the object shows."""
     painted, oracle = Painted(mesh), Oracle(mesh)
     crop = CAMERA.crop_towards(painted.box(CAMERA, pose), 128, 1.3)
-    return observe(oracle, sample_surface(mesh, oracle, 300), painted.picture(CAMERA, pose, hidden), [crop])[0]
+    return observe(oracle, sample_surface(mesh, oracle, 300), painted.picture(CAMERA, pose, hidden), crop)
 
 
 def rough(mesh: Mesh, truth: RigidTransform, rng: np.random.Generator) -> RigidTransform:

@@ -6,8 +6,9 @@ import torch
 from estimation_oracle import Oracle, Painted, lumpy_mesh, random_pose
 
 from reconstruction.scene import Camera, Mesh, RigidTransform
-from surfemb.estimation.correspondences import Evidence, Surface, observe, sample_surface, thin
+from surfemb.estimation.correspondences import Evidence, Surface, sample_surface, thin
 from surfemb.estimation.pnp import HypothesisConfig, PoseBatch, propose, sampled_poses
+from surfemb.estimation.rolled import observe
 from surfemb.estimation.scoring import coarse_scores, distinct
 from surfemb.judging.metrics import add_error
 
@@ -25,7 +26,7 @@ def seen(mesh: Mesh, outliers: float, hidden: float = 0.0, seed: int = 0, noise:
     surface = sample_surface(mesh, oracle, 1500)
     pose = random_pose(np.random.default_rng(seed), 5 * mesh.diameter)
     crop = CAMERA.crop_towards(painted.box(CAMERA, pose), 128, 1.3)
-    (evidence,) = observe(oracle, surface, painted.picture(CAMERA, pose, hidden), [crop])
+    evidence = observe(oracle, surface, painted.picture(CAMERA, pose, hidden), crop)
     return evidence, surface, crop.crop_from_cam @ pose
 
 
@@ -87,7 +88,7 @@ def test_nothing_that_looks_like_the_object_gives_no_hypotheses(mesh: Mesh) -> N
     oracle = Oracle(mesh)
     surface = sample_surface(mesh, oracle, 300)
     crop = CAMERA.crop_towards((10, 10, 100, 100), 128)
-    (evidence,) = observe(oracle, surface, np.zeros((240, 320, 3), np.uint8), [crop])
+    evidence = observe(oracle, surface, np.zeros((240, 320, 3), np.uint8), crop)
     assert len(propose(evidence, surface, HypothesisConfig())) == 0
 
 
