@@ -11,6 +11,8 @@ from torch import Tensor
 
 from surfemb.learning.network import CorrespondenceModel
 
+MASK_SHARE = 3.0  # of the mask's loss: it ends at a tenth of a nat, the contrast at 2.5, which would take most of the network
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -44,7 +46,7 @@ class Losses:
 
     @property
     def total(self) -> Float[Tensor, ""]:
-        return self.mask + self.contrast
+        return MASK_SHARE * self.mask + self.contrast
 
 
 def correspondence_losses(model: CorrespondenceModel, batch: Batch, half: bool = False) -> Losses:

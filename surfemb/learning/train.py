@@ -93,13 +93,13 @@ def train_model(
         model.train()
         losses = correspondence_losses(model, batch.to(device), half=True)
         state.update(losses)
-        contrast, mask = losses.contrast.item(), losses.mask.item()
-        if not np.isfinite(contrast + mask):
+        total, contrast, mask = losses.total.item(), losses.contrast.item(), losses.mask.item()
+        if not np.isfinite(total):
             raise TrainingError(f"the loss is no number at step {state.step}", try_next="lower optimiser.learning_rate")
         if state.step % config.validate_every == 0 or state.step == config.steps:
             score = held_out.score(state.averaged)
             history.append({"step": state.step, "train_mask": mask, "train_contrast": contrast, **(score.to_json() if score else {})})
-        curve.note(state.step, loss=contrast + mask, contrast=contrast, mask=mask, **_held_out(history))
+        curve.note(state.step, loss=total, contrast=contrast, mask=mask, **_held_out(history))
         now, last = time.monotonic(), state.step == config.steps
         if now - said > 1 or last:
             said = now
