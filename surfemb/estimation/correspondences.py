@@ -119,9 +119,7 @@ def make_evidence(surface: Surface, crop: Crop, mask: Float[ndarray, "H W"], que
 
 def in_source(crop: Crop) -> Bool[ndarray, "h w"]:
     """Pixels of the crop that see a part of the source image."""
-    rows, columns = np.indices((crop.camera.height, crop.camera.width))
-    rays = crop.camera.unproject(np.stack([columns, rows], -1).reshape(-1, 2).astype(float), np.ones(rows.size))
-    return crop.source.contains(crop.source.project(crop.crop_from_cam.inverse().apply(rays))).reshape(rows.shape)
+    return crop.source.contains(crop.source.project(crop.crop_from_cam.inverse().apply(crop.camera.rays())))
 
 
 def thin(camera: Camera, stride: int) -> Camera:

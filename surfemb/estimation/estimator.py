@@ -41,8 +41,8 @@ class EstimatorConfig:
     """surface_points: over which the distributions are normalised. padding: crop side over the box's longer side.
 
     rolls_deg: turns of a crop that an estimate asks the networks about; tracking asks once. passes: how often the crop is taken anew
-    around the pose found. min_score: answers below it are not given. rival_margin: poses
-    that the networks like less than the best by no more than this are compared with the image as well. solve: of an estimate;
+    around the pose found. min_score: answers below it are not given. rival_margin: poses that the networks like less than the best by
+    no more than this are compared with the image as well. solve: of an estimate;
     again: of its further passes, where the poses so far compete; follow: of tracking, where the last pose is the only hypothesis.
     """
 
@@ -217,7 +217,7 @@ class PoseEstimator:
         with clock("pose"):
             return solve_crop(evidence, self.surface, self.rasterizer, config, known, self.config.seed)
 
-    def observe(self, image: UInt8[ndarray, "h w 3"], camera: Camera, box: Box, rolls_deg: Sequence[float] = (0.0,)) -> Evidence:
+    def observe(self, image: UInt8[ndarray, "h w 3"], camera: Camera, box: Box, rolls_deg: Sequence[float]) -> Evidence:
         """What the networks say about the crop around a box."""
         crop = camera.crop_towards(box, self.config.crop_px, self.config.padding)
         return observe(self.model, self.surface, image, crop, rolls_deg)

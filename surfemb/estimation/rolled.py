@@ -51,7 +51,5 @@ def _mean_turned_back(said: Float[Tensor, "b c h w"], camera: Camera, turns: Seq
 
 def _pixels_in_turned(camera: Camera, turn: RigidTransform) -> Float[ndarray, "h w 2"]:
     """Where the turned camera has each of the camera's pixels, its image being [-1, 1]."""
-    rows, columns = np.indices((camera.height, camera.width))
-    rays = camera.unproject(np.stack([columns, rows], -1).reshape(-1, 2).astype(float), np.ones(rows.size))
-    pixels = camera.project(turn.apply(rays)).reshape(camera.height, camera.width, 2)
+    pixels = camera.project(turn.apply(camera.rays()))
     return 2 * pixels / (np.array([camera.width, camera.height]) - 1) - 1
