@@ -22,6 +22,7 @@ from reconstruction.scene import Mesh, View
 OUT, IN, UNKNOWN = 0, 1, 2
 MOST = 0.6  # of the photos that can tell must call a thin part object
 DENIED = 0.2  # of all photos at most may say that it is not
+WIDER, WIDENINGS = 0.25, 3  # of a box's extent, so often at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +123,27 @@ def carve_hull(
         if turn + 1 < rounds:
             evidence = [(view, np.where(find_bites(mask > 0, hull.silhouette(view)), UNKNOWN, mask)) for view, mask in said]
     return with_thin_parts(hull, evidence, min_views) if thin_parts else hull
+
+
+def reach_of_masks(
+    views: Sequence[View],
+    masks: Sequence[Bool[ndarray, "h w"] | None],
+    lower: Float[ndarray, "3"],
+    upper: Float[ndarray, "3"],
+    resolution: int = 64,
+) -> tuple[Float[ndarray, "3"], Float[ndarray, "3"]]:
+    """The box [lower, upper], wider where the masks' hull runs on beyond one of its four upright sides.
+
+    A box guessed from one photo leaves out what points at its camera; the masks of the others show it.
+    """
+    for _ in range(WIDENINGS):
+        inside = carve_hull(views, masks, lower, upper, resolution).inside
+        first, last = (np.array([inside[end].any(), inside[:, end].any(), False]) for end in (0, -1))
+        if not (first | last).any():
+            break
+        room = WIDER * (upper - lower)
+        lower, upper = lower - room * first, upper + room * last
+    return lower, upper
 
 
 def with_thin_parts(hull: Hull, evidence: Sequence[tuple[View, UInt8[ndarray, "h w"]]], min_views: int = 3) -> Hull:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from reconstruction.backends import load_backend
+from reconstruction.hull import reach_of_masks
 from reconstruction.locate.region import Region
 from reconstruction.masks import MASKERS, Masker
 from reconstruction.masks.given import read_given_masks
@@ -75,6 +76,8 @@ def accept_given(views: Sequence[View], region: Region, points: SparsePoints, fo
     """The user's masks, judged by the hull that they carve. A photo without one is left out. Raises ImageError, MaskError."""
     subject, local_views = in_region(views, region, points)
     masks = read_given_masks(views, folder, lens)
+    lower, upper = reach_of_masks(local_views, [mask if mask.any() else None for mask in masks], subject.lower, subject.upper)
+    subject = replace(subject, lower=lower, upper=upper)
     hull = carve_masks(local_views, masks, subject, config.hull_resolution, config.rounds[-1].tolerance, 2)
     verdicts = [judge(view, mask, hull, min_iou=0.6) for view, mask in zip(local_views, masks, strict=True)]
     offered = [verdict for verdict, mask in zip(verdicts, masks, strict=True) if mask.any()]
@@ -117,4 +120,4 @@ def _run(config: MaskConfig, context: StageContext) -> Quality:
     return {"used": len(used), "dropped": len(views) - len(used), "mask_hull_iou_mean": round(float(np.mean(iou)), 4)}
 
 
-MASKS = Stage("masks", 8, ("capture", "sfm", "locate"), _run)
+MASKS = Stage("masks", 9, ("capture", "sfm", "locate"), _run)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconstruction.generated import GeneratedCapture
-from reconstruction.stage import StageResult
 from reconstruction.workspace import Workspace
 
 
@@ -17,8 +16,8 @@ class Reconstructed:
 
     workspace: Workspace
     truth: GeneratedCapture
-    result: StageResult
     messages: list[str]
+    """What the stage said while it ran."""
 
     def copy(self, folder: Path) -> Workspace:
         shutil.copytree(self.workspace.root, folder)

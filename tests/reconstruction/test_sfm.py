@@ -90,7 +90,9 @@ def test_points_lie_where_the_views_see_them(reconstructed: Reconstructed) -> No
 
 
 def test_the_user_sees_what_happens(reconstructed: Reconstructed) -> None:
-    quality = reconstructed.result.quality
+    manifest = reconstructed.workspace.manifest("sfm")
+    assert manifest
+    quality = manifest["quality"]
     assert (quality["photos"], quality["registered"], quality["unregistered"]) == (24, 24, [])
     assert quality["reprojection_error_px"] < 1.0
     seen = {message.split(" ")[0] for message in reconstructed.messages}
