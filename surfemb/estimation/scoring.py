@@ -77,7 +77,8 @@ def coarse_scores(poses: PoseBatch, evidence: Evidence, surface: Surface) -> Flo
     Mask log-likelihood / ln 2 + mean log-probability / ln m (Haugaard and Buch, CVPR 2022, section 3.3), with a share of
     outliers mixed into the probabilities so that an occluder costs a bounded amount. The mean is taken over the
     predicted object, not over the pose's silhouette: else a pose too far away, hence small, would leave the hard
-    pixels along the contour out.
+    pixels along the contour out. What a pose leaves uncovered gains nothing and costs nothing here: the mask has it counted. Were it
+    an outlier, a pose too near, hence large, would win.
     """
     every = max(1, len(surface.points) // _FINE)
     gain = _gain_table(evidence, surface, every)
@@ -109,7 +110,6 @@ def _splat(
         (inside - outside) / outside.size,
         float(outside.mean()),
         share / max(float(share.sum()), 1e-9),
-        float(np.log(OUTLIER) / np.log(len(surface.points))),
         WEIGHT,
         thinner,
     )
@@ -144,7 +144,7 @@ def _keep_largest(table, rows, columns, log_probability, mask):  # type: ignore[
 
 
 @njit(cache=True, fastmath=True)
-def _splat_scores(rotations, translations, points, normals, intrinsics, gain, covered, uncovered, share, floor, weight, thinner):  # type: ignore[no-untyped-def]
+def _splat_scores(rotations, translations, points, normals, intrinsics, gain, covered, uncovered, share, weight, thinner):  # type: ignore[no-untyped-def]
     height, width = covered.shape
     out = np.empty(len(rotations))
     touched = np.full((height, width), -1, np.int32)
@@ -152,7 +152,7 @@ def _splat_scores(rotations, translations, points, normals, intrinsics, gain, co
     fx, fy, cx, cy = intrinsics
     for n in range(len(rotations)):
         r, t = rotations[n], translations[n]
-        score = uncovered + weight * floor
+        score = uncovered
         for i in range(0, len(points), thinner):
             p, q = points[i], normals[i]
             x = r[0, 0] * p[0] + r[0, 1] * p[1] + r[0, 2] * p[2] + t[0]
@@ -166,7 +166,7 @@ def _splat_scores(rotations, translations, points, normals, intrinsics, gain, co
                 continue
             if touched[row, column] != n:
                 touched[row, column] = n
-                nearest[row, column], counted[row, column] = np.inf, floor
+                nearest[row, column], counted[row, column] = np.inf, 0.0
                 score += covered[row, column]
             nx = r[0, 0] * q[0] + r[0, 1] * q[1] + r[0, 2] * q[2]
             ny = r[1, 0] * q[0] + r[1, 1] * q[1] + r[1, 2] * q[2]
@@ -187,7 +187,7 @@ def fit_pose(raster: Raster, evidence: Evidence, surface: Surface) -> Fit:
     shared = np.minimum(mask, silhouette).sum()
     iou, inside = float(shared / max(union, 1e-9)), float(shared / max(mask.sum(), 1e-9))
     if not len(evidence.rows):
-        return Fit(likelihood, float(np.log(OUTLIER) / np.log(len(surface.points))), iou, inside, 0.0, 0)
+        return Fit(likelihood, 0.0, iou, inside, 0.0, 0)
     hit = silhouette[evidence.rows, evidence.columns]
     expected = raster.coordinates()[evidence.rows, evidence.columns]
     off = np.linalg.norm(surface.points[evidence.likeliest] - expected, axis=-1)
@@ -198,12 +198,11 @@ def fit_pose(raster: Raster, evidence: Evidence, surface: Surface) -> Fit:
 
 
 def _correspondence_gain(hit: ndarray, expected: Float[ndarray, "n 3"], evidence: Evidence, surface: Surface) -> float:
-    """Mean over the predicted object's pixels; those that the pose does not cover count as outliers."""
-    probability = np.zeros(len(hit))
+    """Mean over the predicted object's pixels; those that the pose does not cover gain nothing."""
+    gain, count = np.zeros(len(hit)), len(surface.points)
     nearest = surface.tree.query(expected[hit])[1]
-    probability[hit] = np.exp(evidence.log_probability[np.flatnonzero(hit), nearest])
-    count = len(surface.points)
-    gain = np.log((1 - OUTLIER) * count * probability + OUTLIER) / np.log(count)
+    probability = np.exp(evidence.log_probability[np.flatnonzero(hit), nearest])
+    gain[hit] = np.log((1 - OUTLIER) * count * probability + OUTLIER) / np.log(count)
     return float(np.average(gain, weights=evidence.weights))
 
 

@@ -5,11 +5,12 @@ import pytest
 import torch
 from estimation_oracle import Oracle, Painted, lumpy_mesh, random_pose
 
+from reconstruction.rasterizers import make_rasterizer
 from reconstruction.scene import Camera, Mesh, RigidTransform
 from surfemb.estimation.correspondences import Evidence, Surface, sample_surface, thin
 from surfemb.estimation.pnp import HypothesisConfig, PoseBatch, propose, sampled_poses
 from surfemb.estimation.rolled import observe
-from surfemb.estimation.scoring import coarse_scores, distinct
+from surfemb.estimation.scoring import coarse_scores, distinct, fit_pose
 from surfemb.judging.metrics import add_error
 
 CAMERA = Camera(320, 240, 400, 400, 160, 120)
@@ -82,6 +83,19 @@ def test_the_truth_scores_above_poses_beside_it(mesh: Mesh) -> None:
     steps = [np.zeros(3), *(s * mesh.diameter * e for s in (-0.15, 0.15) for e in np.eye(3)[:2]), *((0, 0, s) for s in (-0.1, 0.15))]
     poses = PoseBatch.of(RigidTransform(truth.rotation, truth.translation + step) for step in steps)
     assert coarse_scores(poses, evidence, surface).argmax() == 0
+
+
+def test_points_that_are_seen_roughly_call_too_near_as_bad_as_too_far(mesh: Mesh) -> None:
+    """4 % of the distance each way. Were pixels outliers that a pose leaves uncovered, too far would cost more than twice as much."""
+    rasterizer, losses = make_rasterizer(mesh), []
+    for seed in range(8):
+        evidence, surface, truth = seen(mesh, 0.2, 0.0, seed, noise=0.05)
+        at = [RigidTransform(truth.rotation, truth.translation * share) for share in (1, 0.96, 1.04)]
+        right, near, far = (fit_pose(rasterizer.render(evidence.camera, pose), evidence, surface).correspondence for pose in at)
+        losses.append((right - near, right - far))
+    near, far = np.mean(losses, 0)
+    assert near > 0.01
+    assert 0.6 < far / near < 1.6
 
 
 def test_nothing_that_looks_like_the_object_gives_no_hypotheses(mesh: Mesh) -> None:
