@@ -125,6 +125,18 @@ def carve_hull(
     return with_thin_parts(hull, evidence, min_views) if thin_parts else hull
 
 
+def widened(hull: Hull, lower: Float[ndarray, "3"], upper: Float[ndarray, "3"]) -> tuple[Float[ndarray, "3"], Float[ndarray, "3"]] | None:
+    """The box that the hull was carved in, wider at those of its four upright sides where the hull runs on; None where it does nowhere.
+
+    A box guessed from one photo leaves out what points at that photo's camera. The other photos' masks end where the box does.
+    """
+    first, last = (np.array([hull.inside[end].any(), hull.inside[:, end].any(), False]) for end in (0, -1))
+    if not (first | last).any():
+        return None
+    room = WIDER * (upper - lower)
+    return lower - room * first, upper + room * last
+
+
 def reach_of_masks(
     views: Sequence[View],
     masks: Sequence[Bool[ndarray, "h w"] | None],
@@ -132,17 +144,12 @@ def reach_of_masks(
     upper: Float[ndarray, "3"],
     resolution: int = 64,
 ) -> tuple[Float[ndarray, "3"], Float[ndarray, "3"]]:
-    """The box [lower, upper], wider where the masks' hull runs on beyond one of its four upright sides.
-
-    A box guessed from one photo leaves out what points at its camera; the masks of the others show it.
-    """
+    """The box [lower, upper], widened until it holds the hull of the masks."""
     for _ in range(WIDENINGS):
-        inside = carve_hull(views, masks, lower, upper, resolution).inside
-        first, last = (np.array([inside[end].any(), inside[:, end].any(), False]) for end in (0, -1))
-        if not (first | last).any():
+        wider = widened(carve_hull(views, masks, lower, upper, resolution), lower, upper)
+        if wider is None:
             break
-        room = WIDER * (upper - lower)
-        lower, upper = lower - room * first, upper + room * last
+        lower, upper = wider
     return lower, upper
 
 

@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[1]
 STAND_INS = {
     "PYTHONPATH": str(ROOT / "tests" / "workers"),
     "SNAP6D_PIPELINE": "stand_in:PIPELINE",
-    "SNAP6D_BEAT_S": "0.2",
+    "SNAP6D_BEAT_S": "0.4",
     "SNAP6D_LEASE_S": "2",
     "SNAP6D_MAX_FILE_BYTES": "200000",
     "SNAP6D_MAX_VIDEO_BYTES": "400000",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 from scipy import ndimage
 
-from reconstruction.hull import Hull, carve_hull, find_bites
+from reconstruction.hull import Hull, carve_hull, find_bites, widened
 from reconstruction.masks import Guess, Masker
 from reconstruction.masks.appearance import BINS, Palette, count_colors, foreign
 from reconstruction.masks.guessing import Round, Shape, Subject, hull_of_points, make_guess, tell_apart
@@ -52,7 +52,8 @@ def segment_views(
 ) -> Agreement:
     """Masks of all views, round by round, then without what stands before the object. Raises MaskError where none is common.
 
-    Where few sparse points lie on the object, their hull misses whole parts: the first round is repeated while its hull grows.
+    Where few sparse points lie on the object, their hull misses whole parts, and the subject's box may cut some off: the first round is
+    repeated while its hull grows or runs on beyond the box.
     """
     hull = hull_of_points(subject)
     shape, palette, evidence = Shape(hull, hull), None, None
@@ -71,10 +72,12 @@ def segment_views(
             palette = Palette.of_counts(np.sum([one.colors for one in cuts], axis=0))
             hull = carve_masks(views, masks, subject, resolution, this.tolerance, 1 if plan else 2)
             done += 1
+            if wider := widened(hull, subject.lower, subject.upper):
+                subject = replace(subject, lower=wider[0], upper=wider[1])
             if this.depths:
                 seen = look_closely(views, masks, hull, stereo, _told(progress, done * len(views), total * len(views)))
                 evidence = gather_evidence(hull, [look.photo for look in seen], [look.depth for look in seen])
-            if this is rounds[0] and done < MOST_FIRST_ROUNDS and hull.volume > GROWING * shape.hull.volume:
+            if this is rounds[0] and done < MOST_FIRST_ROUNDS and (wider or hull.volume > GROWING * shape.hull.volume):
                 plan.insert(0, this)
             shape = Shape(hull, keep_to_depths(hull, evidence) if evidence else hull)
     masks = [settled(view, mask, hull) for view, mask in zip(views, masks, strict=True)]

@@ -16,7 +16,9 @@ from reconstruction.backends import load_backend
 from reconstruction.errors import BackendMissing, ImageError, MaskError
 from reconstruction.generated import GeneratedCapture
 from reconstruction.hull import Hull
+from reconstruction.locate.framed import region_under_box
 from reconstruction.locate.region import Region
+from reconstruction.locate.support import SupportPlane
 from reconstruction.masks import MASKERS
 from reconstruction.masks.given import read_given_masks
 from reconstruction.masks.rounds import settled
@@ -93,6 +95,19 @@ def test_parts_without_points_of_their_own_are_found(workspace: Workspace, posed
     ious = [overlap(view.mask(), truth[view.name]) for view in load_views(sparse.masked_views)]  # type: ignore[arg-type]
     assert len(ious) >= 0.9 * len(posed_views)
     assert np.mean(ious) > 0.9
+
+
+def test_what_points_at_the_camera_of_the_photo_with_the_box_is_found(workspace: Workspace, generated_capture: GeneratedCapture) -> None:
+    """Without points of its own the object's region is guessed from one box. Seen along its spout, a fifth of the jug lies outside."""
+    views, points, jug = load_views(workspace.sfm_views), SparsePoints.load(workspace.sfm_points), generated_capture.mesh.vertices
+    view, table = views[18], SupportPlane(np.array([0.0, 0.0, 1.0]), float(jug[:, 2].min()), "tags")
+    (x0, y0), (x1, y1) = view.project(jug).min(0), view.project(jug).max(0)
+    region = region_under_box(views, view, (x0, y0, x1, y1), table, np.zeros((0, 3)))
+    local = region.region_from_world.apply(jug)
+    assert ((local > region.lower - 0.001) & (local < region.upper)).all(1).mean() < 0.85
+    agreement = segment_object(views, region, points, make_masker(CONFIG), CONFIG)
+    lower, upper = agreement.hull.bounds()
+    np.testing.assert_allclose(upper - lower, np.ptp(local, axis=0), atol=0.01)
 
 
 def test_a_photo_with_a_wrong_pose_is_dropped_and_the_others_stay(workspace: Workspace) -> None:
