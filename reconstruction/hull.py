@@ -55,8 +55,8 @@ class Hull:
     def _mesh(self) -> Mesh:
         # Padding closes the surface where the object touches the box; the blur takes the stairs out of the voxels.
         distance = np.pad(self.signed_distance() / self.spacing, 3, mode="constant", constant_values=3.0)
-        distance = ndimage.gaussian_filter(distance, 0.8)
-        vertices, faces, _, _ = marching_cubes(distance, 0.0)
+        smooth = ndimage.gaussian_filter(distance, 0.8)
+        vertices, faces, _, _ = marching_cubes(smooth if smooth.min() < 0 else distance, 0.0)  # a sheet of one voxel is blurred away
         return Mesh(self.origin + (vertices - 3) * self.spacing, faces.astype(np.int32))
 
     def mesh(self) -> Mesh:

@@ -126,6 +126,12 @@ def test_the_signed_distance_of_a_ball_is_its_distance() -> None:
     assert np.abs(hull.signed_distance() - (radius - 0.6)).max() < 0.06
 
 
+@pytest.mark.parametrize("size", [(1, 1, 1), (12, 9, 1)])
+def test_a_hull_as_thin_as_a_voxel_has_a_mesh(size: tuple[int, int, int]) -> None:
+    extents = np.ptp(Hull(np.ones(size, bool), np.zeros(3), 0.01).mesh().vertices, axis=0)
+    np.testing.assert_allclose(extents, 0.01 * np.array(size), atol=0.0101)
+
+
 def test_the_mesh_is_closed_and_faces_outwards() -> None:
     grid = np.stack(np.meshgrid(*[np.linspace(-1, 1, 41)] * 3, indexing="ij"), -1)
     mesh = Hull(np.linalg.norm(grid, axis=-1) < 0.6, np.full(3, -1.0), 0.05).mesh()
