@@ -137,20 +137,22 @@ def widened(hull: Hull, lower: Float[ndarray, "3"], upper: Float[ndarray, "3"]) 
     return lower - room * first, upper + room * last
 
 
-def reach_of_masks(
+def carve_reaching(
     views: Sequence[View],
     masks: Sequence[Bool[ndarray, "h w"] | None],
     lower: Float[ndarray, "3"],
     upper: Float[ndarray, "3"],
     resolution: int = 64,
-) -> tuple[Float[ndarray, "3"], Float[ndarray, "3"]]:
-    """The box [lower, upper], widened until it holds the hull of the masks."""
+) -> tuple[Hull, Float[ndarray, "3"], Float[ndarray, "3"]]:
+    """The hull as `carve_hull` has it, of a box that is widened until it holds the hull, and that box."""
+    hull = carve_hull(views, masks, lower, upper, resolution)
     for _ in range(WIDENINGS):
-        wider = widened(carve_hull(views, masks, lower, upper, resolution), lower, upper)
+        wider = widened(hull, lower, upper)
         if wider is None:
             break
         lower, upper = wider
-    return lower, upper
+        hull = carve_hull(views, masks, lower, upper, resolution)
+    return hull, lower, upper
 
 
 def with_thin_parts(hull: Hull, evidence: Sequence[tuple[View, UInt8[ndarray, "h w"]]], min_views: int = 3) -> Hull:

@@ -141,6 +141,12 @@ def _cut_view(view: View, guess: Guess | None, masker: Masker, palette: Palette 
 
 
 def carve_masks(views: Sequence[View], masks: Sequence[Mask], subject: Subject, resolution: int, tolerance: float, rounds: int) -> Hull:
-    """The hull of the masks; an empty mask has no say, since the object may simply not have been found there."""
-    said = [mask if mask.any() else None for mask in masks]
-    return carve_hull(views, said, subject.lower, subject.upper, resolution, tolerance=tolerance, rounds=rounds, thin_parts=True)
+    """The hull of the masks."""
+    return carve_hull(
+        views, having_a_say(masks), subject.lower, subject.upper, resolution, tolerance=tolerance, rounds=rounds, thin_parts=True
+    )
+
+
+def having_a_say(masks: Sequence[Mask]) -> list[Mask | None]:
+    """An empty mask has none, since the object may simply not have been found there."""
+    return [mask if mask.any() else None for mask in masks]

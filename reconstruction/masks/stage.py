@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from reconstruction.backends import load_backend
-from reconstruction.hull import reach_of_masks
+from reconstruction.hull import carve_reaching
 from reconstruction.locate.region import Region
 from reconstruction.masks import MASKERS, Masker
 from reconstruction.masks.given import read_given_masks
 from reconstruction.masks.guessing import Round, Subject
 from reconstruction.masks.overlays import write_overlays
-from reconstruction.masks.rounds import Agreement, carve_masks, segment_views
+from reconstruction.masks.rounds import Agreement, carve_masks, having_a_say, segment_views
 from reconstruction.masks.verdicts import judge, require_enough
 from reconstruction.scene import Similarity, View
 from reconstruction.scene.images import write_mask
@@ -76,7 +76,7 @@ def accept_given(views: Sequence[View], region: Region, points: SparsePoints, fo
     """The user's masks, judged by the hull that they carve. A photo without one is left out. Raises ImageError, MaskError."""
     subject, local_views = in_region(views, region, points)
     masks = read_given_masks(views, folder, lens)
-    lower, upper = reach_of_masks(local_views, [mask if mask.any() else None for mask in masks], subject.lower, subject.upper)
+    _, lower, upper = carve_reaching(local_views, having_a_say(masks), subject.lower, subject.upper)
     subject = replace(subject, lower=lower, upper=upper)
     hull = carve_masks(local_views, masks, subject, config.hull_resolution, config.rounds[-1].tolerance, 2)
     verdicts = [judge(view, mask, hull, min_iou=0.6) for view, mask in zip(local_views, masks, strict=True)]

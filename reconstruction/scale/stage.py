@@ -13,7 +13,7 @@ from numpy import ndarray
 from scipy.spatial.transform import Rotation
 
 from reconstruction.capture import Capture, DepthFrames, KnownLength, SingleTag, TagBoard
-from reconstruction.hull import Hull, carve_hull, reach_of_masks
+from reconstruction.hull import Hull, carve_hull, carve_reaching
 from reconstruction.locate.region import Region
 from reconstruction.scale.depth import depth_ratios, scale_from_depth
 from reconstruction.scale.length import carve_by_depths, scale_from_length
@@ -62,8 +62,7 @@ def object_frame(hull: Hull, region_from_sfm: RigidTransform, metres_per_unit: f
 
 def carve_in_region(views: Sequence[View], masks: Sequence[Bool[ndarray, "h w"] | None], region: Region, resolution: int) -> Hull:
     """The hull in the region's frame, carved twice: the region may be far larger than what turns out to be in it, or cut it off."""
-    least, most = reach_of_masks(views, masks, region.lower, region.upper, resolution // 2)
-    rough = carve_hull(views, masks, least, most, resolution // 2)
+    rough, least, most = carve_reaching(views, masks, region.lower, region.upper, resolution // 2)
     lower, upper = rough.bounds()
     margin = 2 * rough.spacing
     return carve_hull(views, masks, np.maximum(lower - margin, least), np.minimum(upper + margin, most), resolution)

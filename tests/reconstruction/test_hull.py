@@ -10,7 +10,7 @@ import pytest
 import trimesh
 
 from reconstruction.errors import MaskError
-from reconstruction.hull import Hull, carve_hull, count_votes, find_bites, reach_of_masks
+from reconstruction.hull import Hull, carve_hull, carve_reaching, count_votes, find_bites
 from reconstruction.rasterizers import make_rasterizer
 from reconstruction.scene import Camera, Mesh, View
 from reconstruction.scene.transforms import look_at
@@ -54,7 +54,7 @@ def test_the_hull_has_the_size_and_place_of_the_box(orbit: Orbit) -> None:
 
 def test_a_box_that_cuts_the_object_off_is_widened_to_what_the_masks_show(orbit: Orbit) -> None:
     short = np.array([0.01, 0.03, 0.08])  # y: a third of the object lies beyond
-    lower, upper = reach_of_masks(orbit.views, orbit.masks, LOWER, short, 48)
+    _, lower, upper = carve_reaching(orbit.views, orbit.masks, LOWER, short, 48)
     np.testing.assert_array_equal(lower, LOWER)
     assert upper[0] > SIZES[0] / 2
     assert upper[1] > SIZES[1] / 2
@@ -62,7 +62,7 @@ def test_a_box_that_cuts_the_object_off_is_widened_to_what_the_masks_show(orbit:
 
 
 def test_a_box_that_holds_the_object_stays(orbit: Orbit) -> None:
-    np.testing.assert_array_equal(reach_of_masks(orbit.views, orbit.masks, LOWER, UPPER, 48), (LOWER, UPPER))
+    np.testing.assert_array_equal(carve_reaching(orbit.views, orbit.masks, LOWER, UPPER, 48)[1:], (LOWER, UPPER))
 
 
 def test_silhouettes_of_the_hull_match_the_masks(orbit: Orbit) -> None:
