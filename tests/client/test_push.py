@@ -29,7 +29,8 @@ def test_photos_are_pushed_and_more_of_them_later(server: Server, photos: Path) 
     first = CliRunner().invoke(app, [*push, "--name", "mug", "--box", "IMG_1:1,2,30,40", "--tags", "tag36h11:50mm"])
     assert first.exit_code == 0, first.output
     *events, made = map(json.loads, first.stdout.splitlines())
-    assert [event["stage"] for event in events if event["kind"] == "succeeded"] == ["sfm", "scale", "surface"]
+    done = [event["stage"] for event in events if event["kind"] == "succeeded"]
+    assert [stage for stage in done if stage != "photos"] == ["sfm", "scale", "surface"]  # sending, where it takes over a second
     assert made["status"] == "succeeded"
     file = server.data / "objects" / made["object_id"] / "capture" / "capture.json"
     assert Capture.load(file) == Capture("mug", Prompt("IMG_1.jpg", box=(1, 2, 30, 40)), SingleTag("tag36h11", 0.05))

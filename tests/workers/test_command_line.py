@@ -48,7 +48,8 @@ def test_onboarding_and_going_on(photos: Path, tmp_path: Path) -> None:
     first = snap6d("onboard", photos, "--out", out, "--box", "IMG_1:1,2,30,40", "--tags", "tag36h11:50mm", "--json")
     assert first.returncode == 0, first.stderr
     events = [json.loads(line) for line in first.stdout.splitlines()]
-    assert [e["stage"] for e in events if e.get("kind") == "succeeded"] == ["sfm", "scale", "surface"]
+    done = [e["stage"] for e in events if e.get("kind") == "succeeded"]
+    assert [stage for stage in done if stage != "photos"] == ["sfm", "scale", "surface"]  # reading, where it takes over a second
     assert events[-1]["out"] == str(out)
     assert {path.name for path in out.iterdir()} >= {"mesh.ply", "mesh.glb", "report.json"}
     capture = Capture.load(out / "capture" / "capture.json")

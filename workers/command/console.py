@@ -113,7 +113,7 @@ def print_warnings(console: Console, warnings: Iterable[CaptureWarning], prefix:
 class Preparing:
     """A Progress for what comes before the stages, shown like one of them; what takes no second is not shown at all."""
 
-    def __init__(self, report: Reporter, name: str = "photos") -> None:
+    def __init__(self, report: Callable[[StageEvent], None], name: str = "photos") -> None:
         self._report, self._name = report, name
         self._told_at, self._shown = time.monotonic(), False
 
