@@ -249,6 +249,14 @@ def test_an_object_in_work_is_not_deleted(rows: Rows) -> None:
         rows.jobs.get(job.id)
 
 
+def test_a_service_at_rest_does_not_fill_its_disk(tmp_path: Path) -> None:
+    rows = Rows(f"sqlite:///{tmp_path / 'rows.sqlite'}")
+    for _ in range(1000):
+        rows.beats.beat("w1", "cpu")
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 2 << 20
+    rows.database.close()
+
+
 def test_silent_workers_are_forgotten(rows: Rows) -> None:
     rows.beats.beat("w1", "cpu")
     assert rows.beats.live(5.0) == {"w1": "cpu"}
