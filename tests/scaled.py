@@ -21,7 +21,7 @@ def run(folder: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with listening("127.0.0.1", 0) as listener:
-        commands = {"api": api_command(listener.fileno())} | {queue: ["-m", "workers.tasks", queue] for queue in QUEUES}
+        commands = {"api": api_command(listener.fileno())} | {queue: ["-m", "workers", queue] for queue in QUEUES}
         children = [_child(name, command, folder, listener.fileno()) for name, command in commands.items()]
         for child in children:
             child.start()

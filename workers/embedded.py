@@ -125,11 +125,11 @@ def serve(settings: Settings, host: str, port: int, allow_remote: bool, say: Cal
 
 def _processes(settings: Settings, logs: Path, listener_fd: int) -> list[Child]:
     python, environment = sys.executable, settings.environment()
-    workers = [Child(f"worker-{q}", [python, "-m", "workers.tasks", q], logs / f"worker-{q}.log", environment) for q in (CPU, ESTIMATE)]
+    workers = [Child(f"worker-{q}", [python, "-m", "workers", q], logs / f"worker-{q}.log", environment) for q in (CPU, ESTIMATE)]
     gpus = gpu_names() if settings.gpu_workers is None else [""] * settings.gpu_workers
     for number, gpu in enumerate(gpus):
         mine = {**environment, "CUDA_VISIBLE_DEVICES": gpu} if gpu else environment
-        workers.append(Child(f"worker-gpu-{number}", [python, "-m", "workers.tasks", GPU], logs / f"worker-gpu-{number}.log", mine))
+        workers.append(Child(f"worker-gpu-{number}", [python, "-m", "workers", GPU], logs / f"worker-gpu-{number}.log", mine))
     return [*workers, Child("api", [python, *api_command(listener_fd)], logs / "api.log", environment, (listener_fd,))]
 
 

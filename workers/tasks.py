@@ -1,4 +1,4 @@
-"""The Celery worker: `python -m workers.tasks cpu|gpu|estimate`. Threads, never fork: torch does not survive a fork.
+"""The Celery worker: `python -m workers cpu|gpu|estimate`. Threads, never fork: torch does not survive a fork.
 
 A beating thread in each worker says that it is alive and, in an idle onboarding worker, looks for jobs that nobody works on:
 so a lost message loses nothing, and a doubled one changes nothing.
@@ -180,7 +180,7 @@ def _bind_request(task: Any, **_: Any) -> None:
     bind(**{**dict.fromkeys(FIELDS), "request_id": task.request.get(queue.REQUEST_ID)})
 
 
-if __name__ == "__main__":
-    process_settings = Settings()
-    configure(process_settings.log_format)
-    Worker(process_settings, sys.argv[1]).run()
+def main() -> None:
+    settings = Settings()
+    configure(settings.log_format)
+    Worker(settings, sys.argv[1]).run()

@@ -148,9 +148,9 @@ class House:
     @contextmanager
     def second_worker(self) -> Iterator[psutil.Popen]:
         """Another one beside the service's own, with the same settings."""
-        environment = self.one("workers.tasks", "cpu").environ()
+        environment = self.one("workers", "cpu").environ()
         with (self.data / "logs" / "second.log").open("ab") as log:
-            worker = psutil.Popen([sys.executable, "-m", "workers.tasks", "cpu"], env=environment, cwd=ROOT, stdout=log, stderr=log)
+            worker = psutil.Popen([sys.executable, "-m", "workers", "cpu"], env=environment, cwd=ROOT, stdout=log, stderr=log)
         try:
             yield worker
         finally:

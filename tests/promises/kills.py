@@ -68,7 +68,7 @@ def _kill(house: House, rng: random.Random, target: str, objects: list[str]) -> 
         at = house.ledger.now(*objects)
         with_ignored_absence(house.one("service.app:from_environment").kill)
         return Strike(target, at)
-    words = ("workers.tasks", "cpu") if target == "worker" else ("workers.stage_process",)
+    words = ("workers", "cpu") if target == "worker" else ("workers.stage_process",)
     until(lambda: _done(house, objects) or (_spared(house, objects) and house.find(*words)), 40)
     if _done(house, objects):
         return None

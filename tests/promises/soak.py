@@ -25,8 +25,8 @@ MORE_MIB, MORE_SHARE = trials(100, 12), 0.10
 # Each with what it starts: decoders, the process that answers estimates.
 PROCESSES = {
     "api": ("service.app:from_environment",),
-    "worker-cpu": ("workers.tasks", "cpu"),
-    "worker-estimate": ("workers.tasks", "estimate"),
+    "worker-cpu": ("workers", "cpu"),
+    "worker-estimate": ("workers", "estimate"),
 }
 
 

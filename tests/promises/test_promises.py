@@ -81,7 +81,7 @@ def test_04_a_worker_that_slept_is_refused(house: House, say: Say, frozen: str) 
             house.restart()
         object_id, job_id = onboard(house, "long", profile="preview")
         until(lambda o=object_id: house.ledger.now(o), 30)
-        worker = house.one("workers.tasks", "cpu")
+        worker = house.one("workers", "cpu")
         stage = psutil.Process(house.ledger.lines(object_id)[-1]["pid"])
         asleep = [worker] if frozen == "worker" else [worker, stage]
         with house.second_worker():

@@ -21,7 +21,7 @@ from workers.command.cli import app
 
 def worker_pid(server: Server, queue: str) -> int:
     family = psutil.Process(server.process.pid).children(recursive=True)
-    return next(p.pid for p in family if p.cmdline()[-2:] == ["workers.tasks", queue] and "workers.leash" not in p.cmdline())
+    return next(p.pid for p in family if p.cmdline()[-2:] == ["workers", queue] and "workers.leash" not in p.cmdline())
 
 
 def test_photos_become_an_object_with_artifacts(server: Server) -> None:
@@ -87,7 +87,7 @@ def test_a_job_that_wants_a_gpu_where_none_is_served_says_so(embedded: Server) -
     _, job_id = embedded.onboard(profile="full")
     job = _waiting(embedded, job_id)
     assert [stage["status"] for stage in job["stages"]] == ["succeeded", "succeeded", "pending"]
-    assert "workers.tasks gpu" in job["waiting_for"]
+    assert "workers gpu" in job["waiting_for"]
     assert embedded.client.post(f"/jobs/{job_id}/cancel").json()["status"] == "canceled"
 
 

@@ -51,7 +51,7 @@ def test_a_worker_killed_on_its_way_delivers_after_all(telling: Server) -> None:
         telling.onboard("fail")
         (first,) = receiver.wait(1)
         family = psutil.Process(telling.process.pid).children(recursive=True)
-        worker = next(p for p in family if p.cmdline()[-2:] == ["workers.tasks", "cpu"] and "workers.leash" not in p.cmdline())
+        worker = next(p for p in family if p.cmdline()[-2:] == ["workers", "cpu"] and "workers.leash" not in p.cmdline())
         os.kill(worker.pid, signal.SIGKILL)
         receiver.hold = 0.0
         second = receiver.wait(2, timeout_s=30)[1]

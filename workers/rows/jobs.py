@@ -178,7 +178,7 @@ class JobStore:
         served = select(WORKERS.c.id).where(WORKERS.c.queue == row.queue, WORKERS.c.seen_at > now - self._live_within_s)
         if db.execute(served.limit(1)).first():
             return None
-        return f"a worker for the queue {row.queue!r}: none is running (python -m workers.tasks {row.queue} starts one)"
+        return f"a worker for the queue {row.queue!r}: none is running (python -m workers {row.queue} starts one)"
 
 
 def _eta_s(row: Any, stages: tuple[StageRow, ...]) -> float | None:
