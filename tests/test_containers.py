@@ -80,8 +80,8 @@ def test_what_is_copied_and_run_exists(name: str) -> None:
         if word in ("CMD", "ENTRYPOINT") and rest.startswith("["):
             command = json.loads(rest)
             if "-m" in command:
-                module = command[command.index("-m") + 1]
-                assert (ROOT / f"{module.replace('.', '/')}.py").exists(), module
+                module = command[command.index("-m") + 1].replace(".", "/")
+                assert any((ROOT / file).exists() for file in (f"{module}.py", f"{module}/__main__.py")), module
 
 
 def test_the_api_image_holds_no_torch() -> None:
