@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 import real_servers
 from uploads_made import options, photo
@@ -69,6 +70,11 @@ class Server:
     def object_dir(self, object_id: str) -> Path:
         """With the object's files as they count now. Only to be read."""
         return self.storage.restore(object_id)
+
+    def worker(self, queue: str) -> psutil.Process:
+        """The one that serves this queue, not the leash that it is on."""
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        return next(p for p in family if p.cmdline()[-2:] == ["workers", queue] and "workers.leash" not in p.cmdline())
 
     def rename(self, object_id: str, name: str) -> None:
         """What stand-in stages do depends on what the capture is called."""

@@ -19,11 +19,6 @@ from reconstruction.capture import Capture, Prompt, TagBoard
 from workers.command.cli import app
 
 
-def worker_pid(server: Server, queue: str) -> int:
-    family = psutil.Process(server.process.pid).children(recursive=True)
-    return next(p.pid for p in family if p.cmdline()[-2:] == ["workers", queue] and "workers.leash" not in p.cmdline())
-
-
 def test_photos_become_an_object_with_artifacts(server: Server) -> None:
     object_id, job_id = server.onboard()
     job = server.wait(job_id)
@@ -87,7 +82,7 @@ def test_a_job_that_wants_a_gpu_where_none_is_served_says_so(embedded: Server) -
     _, job_id = embedded.onboard(profile="full")
     job = _waiting(embedded, job_id)
     assert [stage["status"] for stage in job["stages"]] == ["succeeded", "succeeded", "pending"]
-    assert "workers gpu" in job["waiting_for"]
+    assert "python -m workers gpu" in job["waiting_for"]
     assert embedded.client.post(f"/jobs/{job_id}/cancel").json()["status"] == "canceled"
 
 
@@ -163,7 +158,7 @@ def test_a_running_job_is_canceled_within_seconds(server: Server) -> None:
 def test_a_killed_worker_loses_nothing(server: Server) -> None:
     object_id, job_id = server.onboard("slow")
     server.wait(job_id, "running")
-    os.kill(worker_pid(server, "cpu"), signal.SIGKILL)
+    server.worker("cpu").kill()
     server.rename(object_id, "object")
     job = server.wait(job_id, timeout_s=30)
     assert job["status"] == "succeeded"

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 from bare_client import BODY, send_head, status, until
 from served import ROOT, STAND_INS, Server
@@ -98,7 +97,7 @@ def test_what_is_left_of_a_question_is_not_computed_past_its_deadline(
 @pytest.mark.parametrize(("name", "kind"), [("crash-later", "estimate-crashed"), ("defect-later", "internal-error")])
 def test_a_question_that_breaks_harms_no_neighbour(server: Server, ready: Callable[[str], str], name: str, kind: str) -> None:
     held, broken, neighbour = ready("held"), ready(name), ready("object")
-    worker = next(p for p in psutil.Process(server.process.pid).children(recursive=True) if p.cmdline()[-2:] == ["workers", "estimate"])
+    worker = server.worker("estimate")
     with ThreadPoolExecutor(3) as pool:
         with busy_worker(server, held) as first:
             breaking = pool.submit(ask, server, broken)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Iterator
 
-import psutil
 import pytest
 from receiver import receiving
 from served import Server, start_server
@@ -50,9 +47,7 @@ def test_a_worker_killed_on_its_way_delivers_after_all(telling: Server) -> None:
         made = telling.client.post("/v1/webhooks", json={"url": receiver.url, "events": ["job.failed"]}).json()
         telling.onboard("fail")
         (first,) = receiver.wait(1)
-        family = psutil.Process(telling.process.pid).children(recursive=True)
-        worker = next(p for p in family if p.cmdline()[-2:] == ["workers", "cpu"] and "workers.leash" not in p.cmdline())
-        os.kill(worker.pid, signal.SIGKILL)
+        telling.worker("cpu").kill()
         receiver.hold = 0.0
         second = receiver.wait(2, timeout_s=30)[1]
         assert second.id == first.id
