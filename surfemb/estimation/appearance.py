@@ -93,7 +93,7 @@ def compare(
         return None
     crop = camera.crop_towards(box, config.px, config.padding)
     raster = rasterizer.render(crop.camera, crop.crop_from_cam @ cam_from_obj)
-    shown = raster.mask & (_visible(evidence, crop) > config.least_visible)
+    shown = raster.mask & (evidence.visible(crop) > config.least_visible)
     vertices = raster.interpolate(_with_colors(mesh))
     points, print_, photo = vertices[..., :3], np.ascontiguousarray(vertices[..., 3:]), crop.warp(image).astype(np.float32)
     drawn, deviation = _equalised(cv2.cvtColor(print_, cv2.COLOR_RGB2GRAY), shown, config.window)
@@ -177,12 +177,6 @@ def _flow(comparison: Comparison, config: AppearanceConfig) -> tuple[Float[ndarr
     b = cv2.remap(comparison.seen, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR).astype(np.float32) - 128
     ab, aa, bb = (cv2.blur(product, (PATCH, PATCH)) for product in (a * b, a * a, b * b))
     return flow, comparison.telling & (ab > config.least_likeness * np.sqrt(aa * bb + 1e-3))
-
-
-def _visible(evidence: Evidence, crop: Crop) -> Float[ndarray, "h w"]:
-    """The networks' mask, seen by another crop of the same camera."""
-    homography = crop.homography @ np.linalg.inv(replace(evidence.crop, camera=evidence.camera).homography)
-    return np.asarray(cv2.warpPerspective(evidence.mask, homography, (crop.camera.width, crop.camera.height)))
 
 
 @lru_cache(maxsize=8)

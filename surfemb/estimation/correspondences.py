@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
+import cv2
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
@@ -105,6 +106,11 @@ class Evidence:
     def likeliest(self) -> Int[ndarray, "n"]:
         """The most likely surface point of each of the n pixels."""
         return self.log_probability.argmax(1)
+
+    def visible(self, crop: Crop) -> Float[ndarray, "s s"]:
+        """The mask, seen by another crop of the same camera."""
+        homography = crop.homography @ np.linalg.inv(replace(self.crop, camera=self.camera).homography)
+        return np.asarray(cv2.warpPerspective(self.mask, homography, (crop.camera.width, crop.camera.height)))
 
 
 def make_evidence(surface: Surface, crop: Crop, mask: Float[ndarray, "H W"], queries: Float[ndarray, "H W e"]) -> Evidence:

@@ -23,7 +23,8 @@ from surfemb.estimation.confidence import Confidence
 from surfemb.estimation.correspondences import Evidence, QueryModel, sample_surface
 from surfemb.estimation.depth import DepthConfig, check_depth
 from surfemb.estimation.estimates import Estimates, PoseEstimate
-from surfemb.estimation.finish import lay_on_depth, lay_print, silhouette
+from surfemb.estimation.finish import lay_on_depth, lay_on_edges, lay_print, silhouette
+from surfemb.estimation.image_edges import EdgeConfig
 from surfemb.estimation.inputs import Box, as_rgb, check_inputs, touches
 from surfemb.estimation.pnp import HypothesisConfig
 from surfemb.estimation.rolled import observe
@@ -60,6 +61,8 @@ class EstimatorConfig:
     follow: SolveConfig = field(default_factory=lambda: SolveConfig(refined=1, hypotheses=None))
     appearance: AppearanceConfig = field(default_factory=AppearanceConfig)
     follow_appearance: AppearanceConfig = field(default_factory=lambda: AppearanceConfig(px=160, rounds=1))
+    edges: EdgeConfig = field(default_factory=EdgeConfig)
+    follow_edges: EdgeConfig = field(default_factory=lambda: EdgeConfig(px=160, near=(0.75,)))
     depth: DepthConfig = field(default_factory=DepthConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
 
@@ -131,7 +134,7 @@ class PoseEstimator:
             poses = self._search(image, camera, depth, max_instances, clock)
         else:
             found = [self._solve(image, camera, box, clock, self.config.passes) for box in boxes]
-            poses = [self._finish(rivals, image, depth, clock, self.config.appearance) for rivals in found if rivals]
+            poses = [self._finish(rivals, image, depth, clock, self.config.appearance, self.config.edges) for rivals in found if rivals]
         return self._answer(poses, FACING, clock)
 
     def track(
@@ -148,7 +151,7 @@ class PoseEstimator:
         rivals: list[Solution] = []
         if box is not None and touches(box, camera):
             rivals = self._pass(image, camera, box, [last], clock, self.config.follow, (0.0,))
-        poses = [self._finish(rivals, image, depth, clock, self.config.follow_appearance)] if rivals else []
+        poses = [self._finish(rivals, image, depth, clock, self.config.follow_appearance, self.config.follow_edges)] if rivals else []
         return self._answer(poses, last.rotation, clock)
 
     def _checked(
@@ -178,7 +181,7 @@ class PoseEstimator:
         poses: list[PoseEstimate] = []
         for rivals in first[: max(3, 2 * max_instances)]:
             again = self._again(image, camera, rivals, clock)
-            poses.append(self._finish(again, image, depth, clock, self.config.appearance))
+            poses.append(self._finish(again, image, depth, clock, self.config.appearance, self.config.edges))
         poses.sort(key=lambda p: -p.score)
         kept: list[PoseEstimate] = []
         for pose in poses:
@@ -223,13 +226,21 @@ class PoseEstimator:
         return observe(self.model, self.surface, image, crop, rolls_deg)
 
     def _finish(
-        self, rivals: list[Solution], image: ndarray, depth: ndarray | None, clock: Clock, appearance: AppearanceConfig
+        self,
+        rivals: list[Solution],
+        image: ndarray,
+        depth: ndarray | None,
+        clock: Clock,
+        appearance: AppearanceConfig,
+        edges: EdgeConfig,
     ) -> PoseEstimate:
         camera = rivals[0].evidence.crop.source
         with clock("appearance"):
             worth = [rival for rival in rivals if rival.fit.total > rivals[0].fit.total - self.config.rival_margin]
             laid = (lay_print(rival, image, self.surface, self.rasterizer, appearance) for rival in worth)
             solution = max(laid, key=lambda found: found.fit.with_likeness)
+        with clock("edges"):
+            solution = lay_on_edges(solution, image, self.surface, self.rasterizer, edges)
         if depth is not None:
             with clock("depth"):
                 solution = lay_on_depth(solution, depth, self.surface, self.rasterizer, self.config.depth)

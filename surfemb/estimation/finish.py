@@ -1,4 +1,5 @@
-"""What comes after the networks' pose: the object's print laid over the image, its surface laid on the depth, its silhouette."""
+"""What comes after the networks' pose: the object's print laid over the image, its outline on the image's edges, its surface on the depth;
+and its silhouette."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from reconstruction.scene import Camera, RigidTransform
 from surfemb.estimation.appearance import AppearanceConfig, align
 from surfemb.estimation.correspondences import Surface
 from surfemb.estimation.depth import DepthConfig, DepthWindow, refine_depth
+from surfemb.estimation.image_edges import EdgeConfig, fit_outline
 from surfemb.estimation.inputs import touches
 from surfemb.estimation.solve import Solution, judge
 from surfemb.samples.viewpoints import projected_box
@@ -30,6 +32,19 @@ def lay_print(
         if best is solution or found.fit.with_likeness > best.fit.with_likeness:
             best = found
     return best
+
+
+def lay_on_edges(
+    solution: Solution, image: UInt8[ndarray, "h w 3"], surface: Surface, rasterizer: Rasterizer, config: EdgeConfig
+) -> Solution:
+    """The pose with its outline on the image's edges, unless its print is well laid; the networks are not asked whether they like it."""
+    evidence = solution.evidence
+    box = projected_box(evidence.crop.source, solution.cam_from_obj, surface.points)
+    if box is None or (solution.fit.likeness.print or 0.0) >= config.least_print:
+        return solution
+    pose, information = fit_outline(rasterizer, image, evidence, surface, box, solution.cam_from_obj, solution.information, config)
+    fit = replace(judge(evidence, surface, rasterizer, pose), likeness=solution.fit.likeness)
+    return replace(solution, cam_from_obj=pose, information=information, fit=fit)
 
 
 def lay_on_depth(

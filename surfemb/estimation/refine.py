@@ -10,6 +10,7 @@ from numpy import ndarray
 
 from reconstruction.rasterizers import Rasterizer
 from reconstruction.scene import RigidTransform
+from surfemb.estimation.contour import Contour
 from surfemb.estimation.correspondences import Evidence, Surface
 from surfemb.estimation.increments import increment
 from surfemb.estimation.matches import find_matches
@@ -60,7 +61,8 @@ def refine_pose(
         raster = rasterizer.render(camera, pose)
         matches = find_matches(raster, evidence, surface)
         reach = config.outline_reach * scale
-        outline = outline_offsets(surface.edges, raster, camera, pose, evidence.fine_mask, evidence.known, reach)
+        contour = Contour.of(surface.edges, raster, camera, pose)
+        outline = outline_offsets(contour, evidence.fine_mask, evidence.known, reach)
         for _ in range(config.steps):
             gradient, information = matches.normal_equations(camera, pose, scale, config.pixel_px)
             edge = outline.normal_equations(camera, pose, scale, config.pixel_px)

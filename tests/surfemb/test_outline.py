@@ -9,6 +9,7 @@ from test_pnp import seen
 from reconstruction.rasterizers import make_rasterizer
 from reconstruction.scene import Mesh, RigidTransform
 from reconstruction.scene.edges import Edges
+from surfemb.estimation.contour import Contour
 from surfemb.estimation.correspondences import Evidence, Surface
 from surfemb.estimation.increments import increment
 from surfemb.estimation.outline import OutlineOffsets, outline_offsets
@@ -25,7 +26,8 @@ def mesh() -> Mesh:
 
 def offsets(evidence: Evidence, surface: Surface, pose: RigidTransform) -> OutlineOffsets:
     raster = make_rasterizer(surface.mesh).render(evidence.camera, pose)
-    return outline_offsets(surface.edges, raster, evidence.camera, pose, evidence.fine_mask, evidence.known, REACH_PX)
+    contour = Contour.of(surface.edges, raster, evidence.camera, pose)
+    return outline_offsets(contour, evidence.fine_mask, evidence.known, REACH_PX)
 
 
 def farther(pose: RigidTransform, factor: float) -> RigidTransform:
@@ -46,19 +48,19 @@ def test_the_true_outline_lies_on_the_masks_edge_all_around(mesh: Mesh) -> None:
     evidence, surface, truth = seen(mesh, outliers=0.0)
     found = offsets(evidence, surface, truth)
     assert np.quantile(np.abs(found.offsets), 0.95) < 1
-    assert abs(np.average(found.offsets, weights=found.length)) < 0.2
+    assert abs(np.average(found.offsets, weights=found.contour.length)) < 0.2
     rows, columns = np.nonzero(evidence.mask > 0.5)
-    assert found.length.sum() > 1.5 * (np.ptp(rows) + np.ptp(columns)), "a round outline is three quarters as long as its box's"
+    assert found.contour.length.sum() > 1.5 * (np.ptp(rows) + np.ptp(columns)), "a round outline is three quarters as long as its box's"
 
 
 @pytest.mark.parametrize("factor", [0.97, 1.03])
 def test_offsets_say_how_far_a_pose_is_off_across_its_outline(mesh: Mesh, factor: float) -> None:
     evidence, surface, truth = seen(mesh, outliers=0.0)
     found, pose = offsets(evidence, surface, farther(truth, factor)), farther(truth, factor)
-    moved = evidence.camera.project(truth.apply(found.points)) - evidence.camera.project(pose.apply(found.points))
-    across = (moved * found.normals).sum(1)
+    moved = evidence.camera.project(truth.apply(found.contour.points)) - evidence.camera.project(pose.apply(found.contour.points))
+    across = (moved * found.contour.normals).sum(1)
     assert np.sign(np.mean(across)) == np.sign(factor - 1)
-    assert np.average(found.offsets - across, weights=found.length) == pytest.approx(0, abs=0.2)
+    assert np.average(found.offsets - across, weights=found.contour.length) == pytest.approx(0, abs=0.2)
 
 
 def test_an_edge_that_crosses_the_outline_is_something_in_front(mesh: Mesh) -> None:
@@ -66,8 +68,8 @@ def test_an_edge_that_crosses_the_outline_is_something_in_front(mesh: Mesh) -> N
     for seed in range(4):
         evidence, surface, truth = seen(mesh, outliers=0.0, hidden=0.5, seed=seed)
         whole, found = offsets(*seen(mesh, 0.0, seed=seed)), offsets(evidence, surface, truth)
-        assert 0.25 * whole.length.sum() < found.length.sum() < 0.8 * whole.length.sum()
-        assert found.length[np.abs(found.offsets) > 1].sum() < 0.1 * found.length.sum()
+        assert 0.25 * whole.contour.length.sum() < found.contour.length.sum() < 0.8 * whole.length.sum()
+        assert found.contour.length[np.abs(found.offsets) > 1].sum() < 0.1 * found.contour.length.sum()
 
 
 def test_the_outline_holds_the_pose_where_points_are_seen_roughly(mesh: Mesh) -> None:
