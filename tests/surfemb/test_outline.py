@@ -68,7 +68,7 @@ def test_an_edge_that_crosses_the_outline_is_something_in_front(mesh: Mesh) -> N
     for seed in range(4):
         evidence, surface, truth = seen(mesh, outliers=0.0, hidden=0.5, seed=seed)
         whole, found = offsets(*seen(mesh, 0.0, seed=seed)), offsets(evidence, surface, truth)
-        assert 0.25 * whole.contour.length.sum() < found.contour.length.sum() < 0.8 * whole.length.sum()
+        assert 0.25 * whole.contour.length.sum() < found.contour.length.sum() < 0.8 * whole.contour.length.sum()
         assert found.contour.length[np.abs(found.offsets) > 1].sum() < 0.1 * found.contour.length.sum()
 
 
