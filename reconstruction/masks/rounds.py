@@ -32,11 +32,12 @@ SURE = 0.8  # voxels: the radius of what the hull has the last word on
 
 @dataclass(frozen=True, eq=False)
 class Agreement:
-    """A mask for each view (all False where there is none), the hull they agree on, and a verdict each."""
+    """A mask for each view (all False where there is none), the hull they agree on, a verdict each, and what of each may be wrong."""
 
     masks: list[Mask]
     hull: Hull
     verdicts: list[Verdict]
+    doubtful: list[Mask] | None = None
 
 
 def segment_views(

@@ -14,6 +14,7 @@ from reconstruction.hull import carve_reaching
 from reconstruction.locate.region import Region
 from reconstruction.masks import MASKERS, Masker
 from reconstruction.masks.given import read_given_masks
+from reconstruction.masks.ground import find_doubtful
 from reconstruction.masks.guessing import Round, Subject
 from reconstruction.masks.overlays import write_overlays
 from reconstruction.masks.rounds import Agreement, carve_masks, having_a_say, segment_views
@@ -69,7 +70,7 @@ def segment_object(
         progress=progress,
     )
     require_enough(agreement.verdicts)
-    return agreement
+    return replace(agreement, doubtful=find_doubtful(local_views, agreement.masks, agreement.hull, progress))
 
 
 def accept_given(views: Sequence[View], region: Region, points: SparsePoints, folder: Path, lens: Path, config: MaskConfig) -> Agreement:
@@ -108,10 +109,11 @@ def _run(config: MaskConfig, context: StageContext) -> Quality:
     else:
         agreement = segment_object(views, region, points, make_masker(config), config, context.progress)
     used = []
-    for view, mask, verdict in zip(views, agreement.masks, agreement.verdicts, strict=True):
+    doubts = agreement.doubtful or [np.zeros_like(mask) for mask in agreement.masks]
+    for view, mask, doubtful, verdict in zip(views, agreement.masks, doubts, agreement.verdicts, strict=True):
         if verdict.used:
             path = context.out / f"{view.name}.png"
-            write_mask(path, mask)
+            write_mask(path, mask, doubtful)
             used.append(replace(view, mask_path=path))
     save_views(context.out / "views.json", used)
     write_overlays(context.out / "overlays", views, agreement.masks)
@@ -120,4 +122,4 @@ def _run(config: MaskConfig, context: StageContext) -> Quality:
     return {"used": len(used), "dropped": len(views) - len(used), "mask_hull_iou_mean": round(float(np.mean(iou)), 4)}
 
 
-MASKS = Stage("masks", 9, ("capture", "sfm", "locate"), _run)
+MASKS = Stage("masks", 10, ("capture", "sfm", "locate"), _run)

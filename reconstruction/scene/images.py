@@ -13,6 +13,8 @@ from PIL import Image, ImageOps
 from reconstruction.errors import ImageError, StorageError
 from reconstruction.formats import PHOTO_SUFFIXES, check_size, opened, read_optics, upright_size
 
+DOUBTFUL = 192  # grey level in a mask: object, as all above 127, but it may be something else
+
 
 def list_photos(folder: Path) -> list[Path]:
     """Photos of a folder by name. Raises ImageError where there are none, or two share a stem."""
@@ -80,6 +82,11 @@ def read_mask(path: Path) -> Bool[ndarray, "h w"]:
     return pixels > np.iinfo(pixels.dtype).max / 2 if pixels.max() > 1 else pixels > 0
 
 
+def read_doubtful(path: Path) -> Bool[ndarray, "h w"]:
+    """The pixels of a mask by `write_mask` that may be something else. Raises ImageError where the file can't be read as a mask."""
+    return _decode(path, "a mask", "run the stage masks again") == DOUBTFUL
+
+
 def read_depth(path: Path, scale_m: float = 0.001) -> Float[ndarray, "h w"]:
     """float32 metres, 0 = none. 16-bit PNGs are multiplied by `scale_m`; .npy and float TIFF files are metres already.
 
@@ -125,8 +132,12 @@ def write_photo(path: Path, photo: UInt8[ndarray, "h w 3"], quality: int = 95) -
     path.write_bytes(photo_bytes(photo, path.suffix, quality))
 
 
-def write_mask(path: Path, mask: Bool[ndarray, "h w"]) -> None:
-    path.write_bytes(mask_bytes(mask, path.suffix))
+def write_mask(path: Path, mask: Bool[ndarray, "h w"], doubtful: Bool[ndarray, "h w"] | None = None) -> None:
+    """doubtful: pixels of the mask that may be something else; to all but `read_doubtful` they are object."""
+    pixels = mask.astype(np.uint8) * 255
+    if doubtful is not None:
+        pixels[mask & doubtful] = DOUBTFUL
+    path.write_bytes(_encoded(path.suffix, pixels))
 
 
 def write_depth(path: Path, depth_m: Float[ndarray, "h w"]) -> None:

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
 from reconstruction.scene.camera import Camera
-from reconstruction.scene.images import read_depth, read_mask, read_photo
+from reconstruction.scene.images import read_depth, read_doubtful, read_mask, read_photo
 from reconstruction.scene.transforms import RigidTransform, Similarity
 
 
@@ -34,6 +34,10 @@ class View:
 
     def mask(self) -> Bool[ndarray, "h w"] | None:
         return None if self.mask_path is None else read_mask(self.mask_path)
+
+    def doubtful(self) -> Bool[ndarray, "h w"] | None:
+        """The part of the mask that may be something else."""
+        return None if self.mask_path is None else read_doubtful(self.mask_path)
 
     def depth(self) -> Float[ndarray, "h w"] | None:
         """Metres, 0 = none."""

@@ -14,7 +14,7 @@ from numpy import ndarray
 from reconstruction.rasterizers import Rasterizer, make_rasterizer
 from reconstruction.scene import Mesh
 from reconstruction.scene.images import write_photo
-from reconstruction.sdf.labels import HIDDEN, OBJECT, OUTSIDE
+from reconstruction.sdf.labels import OBJECT, OUTSIDE, TOLD
 from reconstruction.sdf.model import SurfaceModel
 from reconstruction.sdf.rays import Window
 
@@ -56,7 +56,7 @@ def compare(renderer: Renderer, windows: Sequence[Window]) -> list[HeldOutScore]
     rows = []
     for window in windows:
         colour, _, seen = renderer.show(window)
-        inner, known = window.labels == OBJECT, window.labels != HIDDEN
+        inner, known = window.labels == OBJECT, window.labels < TOLD
         if not inner.any():
             continue
         truth, shown = window.photo[inner] / 255, colour[inner]

@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from reconstruction.hull import Hull, find_bites
 from reconstruction.scene import Camera, Similarity, View
-from reconstruction.sdf.labels import EDGE, HIDDEN, OBJECT, OUTSIDE
+from reconstruction.sdf.labels import DOUBTFUL, EDGE, HIDDEN, OBJECT, OUTSIDE
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ def open_window(view: View, hull: Hull, longest_px: int) -> Window | None:
     if x1 - x0 < 4 or y1 - y0 < 4:
         return None
     cut = np.s_[y0:y1, x0:x1]
-    labels = _labels(mask, hull.silhouette(view))[cut]
+    labels = _labels(mask, view.doubtful(), hull.silhouette(view))[cut]
     photo, camera = view.photo()[cut], view.camera.cropped(int(x0), int(y0), int(x1 - x0), int(y1 - y0))
     shrink = min(1.0, longest_px / max(camera.width, camera.height))
     if shrink < 1:
@@ -56,8 +56,10 @@ def open_window(view: View, hull: Hull, longest_px: int) -> Window | None:
     return Window(view, camera, np.ascontiguousarray(photo), np.ascontiguousarray(labels))
 
 
-def _labels(mask: Bool[ndarray, "h w"], silhouette: Bool[ndarray, "h w"]) -> UInt8[ndarray, "h w"]:
+def _labels(mask: Bool[ndarray, "h w"], doubtful: Bool[ndarray, "h w"] | None, silhouette: Bool[ndarray, "h w"]) -> UInt8[ndarray, "h w"]:
     inner = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     labels = np.where(inner, OBJECT, np.where(mask, EDGE, OUTSIDE)).astype(np.uint8)
     labels[find_bites(mask, silhouette)] = HIDDEN
+    if doubtful is not None:
+        labels[doubtful] = DOUBTFUL
     return labels

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from reconstruction.live import Curve
 from reconstruction.sdf.field import SurfaceField
-from reconstruction.sdf.labels import HIDDEN, OBJECT, OUTSIDE
+from reconstruction.sdf.labels import OBJECT, OUTSIDE, TOLD
 from reconstruction.sdf.pool import Batch, RayPool
 from reconstruction.sdf.render import Rendering, render_rays
 from reconstruction.sdf.sampling import place_samples
@@ -180,8 +180,8 @@ class Trainer:
 
 
 def _mask_loss(opacity: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of the outline. Where the hull knows better than a mask with a bite, the mask has no say."""
+    """Cross-entropy of the outline. Where the hull knows better than a mask with a bite, or the mask is doubtful, it has no say."""
     target = (labels != OUTSIDE).to(opacity)
-    counts = (labels != HIDDEN).to(opacity)
+    counts = (labels < TOLD).to(opacity)
     loss = functional.binary_cross_entropy(opacity.clamp(1e-3, 1 - 1e-3), target, reduction="none")
     return (loss * counts).sum() / counts.sum().clamp(min=1)
