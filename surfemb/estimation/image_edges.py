@@ -46,7 +46,7 @@ class EdgeConfig:
     scale: float = 1.0
     beside: float = 3.0
     least: int = 20
-    held: float = 0.03
+    held: float = 0.1
     least_print: float = 0.6
 
 

@@ -154,4 +154,4 @@ def run(config: ValidationConfig, context: StageContext) -> Quality:
     return {key: doc[key] for key in (*SHOWING, "false_positive_rate", "min_score", "symmetry") if key in doc}
 
 
-VALIDATION: Stage[ValidationConfig] = Stage("validation", 6, ("scale", "surface", "correspondence"), run)
+VALIDATION: Stage[ValidationConfig] = Stage("validation", 7, ("scale", "surface", "correspondence"), run)
