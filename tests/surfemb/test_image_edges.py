@@ -60,7 +60,8 @@ def fitted(
     mesh: Mesh, surface: Surface, start: RigidTransform, image: np.ndarray, evidence: Evidence, config: EdgeConfig = EdgeConfig()
 ) -> RigidTransform:
     rasterizer, crop = make_rasterizer(mesh), evidence.crop
-    information = refine_pose(rasterizer, evidence, surface, crop.crop_from_cam @ start, RefineConfig(steps=1)).information
+    sure = refine_pose(rasterizer, evidence, surface, crop.crop_from_cam @ start, RefineConfig(steps=1)).information
+    information = sure / 5  # networks that are right about where the object is are surer of it than these, which are wrong
     box = Painted(mesh).box(CAMERA, start)
     return fit_outline(rasterizer, image, evidence, surface, box, start, information, config)[0]
 
