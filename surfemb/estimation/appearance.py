@@ -19,7 +19,7 @@ from reconstruction.rasterizers import Rasterizer
 from reconstruction.scene import Crop, Mesh, RigidTransform
 from surfemb.estimation.colour import colour_likeness
 from surfemb.estimation.correspondences import Evidence
-from surfemb.estimation.increments import add_residual, difference, increment, project_jacobian
+from surfemb.estimation.increments import add_residual, difference, gauss_newton, increment, project_jacobian
 from surfemb.estimation.scoring import UNLIKE, Likeness
 from surfemb.samples.viewpoints import projected_box
 
@@ -158,8 +158,8 @@ def _step(comparison: Comparison, now: Aligned, start: Aligned, config: Appearan
     for _ in range(config.steps):
         gradient, hessian = _normal_equations(moved.rotation, moved.translation, points, targets, weights, intrinsics, config.scale_px)
         gradient, hessian = gradient + held @ difference(anchor, moved), hessian + held
-        step = np.linalg.solve(hessian + 1e-4 * np.diag(np.diag(hessian)) + 1e-9 * np.trace(hessian) * np.eye(6), gradient)
-        moved = increment(moved, step * min(1.0, 0.2 / max(float(np.linalg.norm(step[:3])), 1e-9)))
+        step = gauss_newton(gradient, hessian, 0.2)
+        moved = increment(moved, step)
         if np.linalg.norm(step[:3]) < 1e-4:
             break
     return Aligned(turn.inverse() @ moved, UNLIKE, axes.T @ hessian @ axes / config.network_share)

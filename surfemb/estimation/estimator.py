@@ -21,9 +21,9 @@ from surfemb.estimation.appearance import AppearanceConfig
 from surfemb.estimation.clock import Clock
 from surfemb.estimation.confidence import Confidence
 from surfemb.estimation.correspondences import Evidence, QueryModel, sample_surface
-from surfemb.estimation.depth import DepthConfig, check_depth
+from surfemb.estimation.depth import check_depth
 from surfemb.estimation.estimates import Estimates, PoseEstimate
-from surfemb.estimation.finish import lay_on_depth, lay_on_edges, lay_print, silhouette
+from surfemb.estimation.finish import FinishConfig, lay_on_depth, lay_on_edges, lay_print, silhouette
 from surfemb.estimation.image_edges import EdgeConfig
 from surfemb.estimation.inputs import Box, as_rgb, check_inputs, touches
 from surfemb.estimation.pnp import HypothesisConfig
@@ -59,11 +59,10 @@ class EstimatorConfig:
     solve: SolveConfig = field(default_factory=SolveConfig)
     again: SolveConfig = field(default_factory=lambda: SolveConfig(refined=2, hypotheses=HypothesisConfig(draws=150)))
     follow: SolveConfig = field(default_factory=lambda: SolveConfig(refined=1, hypotheses=None))
-    appearance: AppearanceConfig = field(default_factory=AppearanceConfig)
-    follow_appearance: AppearanceConfig = field(default_factory=lambda: AppearanceConfig(px=160, rounds=1))
-    edges: EdgeConfig = field(default_factory=EdgeConfig)
-    follow_edges: EdgeConfig = field(default_factory=lambda: EdgeConfig(px=160, near=(0.75,)))
-    depth: DepthConfig = field(default_factory=DepthConfig)
+    finish: FinishConfig = field(default_factory=FinishConfig)
+    follow_finish: FinishConfig = field(
+        default_factory=lambda: FinishConfig(AppearanceConfig(px=160, rounds=1), EdgeConfig(px=160, near=(0.75,)))
+    )
     search: SearchConfig = field(default_factory=SearchConfig)
 
 
@@ -134,7 +133,7 @@ class PoseEstimator:
             poses = self._search(image, camera, depth, max_instances, clock)
         else:
             found = [self._solve(image, camera, box, clock, self.config.passes) for box in boxes]
-            poses = [self._finish(rivals, image, depth, clock, self.config.appearance, self.config.edges) for rivals in found if rivals]
+            poses = [self._finish(rivals, image, depth, clock, self.config.finish) for rivals in found if rivals]
         return self._answer(poses, FACING, clock)
 
     def track(
@@ -151,7 +150,7 @@ class PoseEstimator:
         rivals: list[Solution] = []
         if box is not None and touches(box, camera):
             rivals = self._pass(image, camera, box, [last], clock, self.config.follow, (0.0,))
-        poses = [self._finish(rivals, image, depth, clock, self.config.follow_appearance, self.config.follow_edges)] if rivals else []
+        poses = [self._finish(rivals, image, depth, clock, self.config.follow_finish)] if rivals else []
         return self._answer(poses, last.rotation, clock)
 
     def _checked(
@@ -181,7 +180,7 @@ class PoseEstimator:
         poses: list[PoseEstimate] = []
         for rivals in first[: max(3, 2 * max_instances)]:
             again = self._again(image, camera, rivals, clock)
-            poses.append(self._finish(again, image, depth, clock, self.config.appearance, self.config.edges))
+            poses.append(self._finish(again, image, depth, clock, self.config.finish))
         poses.sort(key=lambda p: -p.score)
         kept: list[PoseEstimate] = []
         for pose in poses:
@@ -225,25 +224,17 @@ class PoseEstimator:
         crop = camera.crop_towards(box, self.config.crop_px, self.config.padding)
         return observe(self.model, self.surface, image, crop, rolls_deg)
 
-    def _finish(
-        self,
-        rivals: list[Solution],
-        image: ndarray,
-        depth: ndarray | None,
-        clock: Clock,
-        appearance: AppearanceConfig,
-        edges: EdgeConfig,
-    ) -> PoseEstimate:
+    def _finish(self, rivals: list[Solution], image: ndarray, depth: ndarray | None, clock: Clock, config: FinishConfig) -> PoseEstimate:
         camera = rivals[0].evidence.crop.source
         with clock("appearance"):
             worth = [rival for rival in rivals if rival.fit.total > rivals[0].fit.total - self.config.rival_margin]
-            laid = (lay_print(rival, image, self.surface, self.rasterizer, appearance) for rival in worth)
+            laid = (lay_print(rival, image, self.surface, self.rasterizer, config.appearance) for rival in worth)
             solution = max(laid, key=lambda found: found.fit.with_likeness)
         with clock("edges"):
-            solution = lay_on_edges(solution, image, self.surface, self.rasterizer, edges)
+            solution = lay_on_edges(solution, image, self.surface, self.rasterizer, config.edges)
         if depth is not None:
             with clock("depth"):
-                solution = lay_on_depth(solution, depth, self.surface, self.rasterizer, self.config.depth)
+                solution = lay_on_depth(solution, depth, self.surface, self.rasterizer, config.depth)
         pose, fit = solution.cam_from_obj, solution.fit
         with clock("silhouette"):
             mask = silhouette(self.surface, self.rasterizer, camera, pose)

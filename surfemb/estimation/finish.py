@@ -3,7 +3,7 @@ and its silhouette."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -18,6 +18,15 @@ from surfemb.estimation.image_edges import EdgeConfig, fit_outline
 from surfemb.estimation.inputs import touches
 from surfemb.estimation.solve import Solution, judge
 from surfemb.samples.viewpoints import projected_box
+
+
+@dataclass(frozen=True)
+class FinishConfig:
+    """appearance: of the print laid over the image. edges: of the outline on them. depth: of the surface on a depth map."""
+
+    appearance: AppearanceConfig = field(default_factory=AppearanceConfig)
+    edges: EdgeConfig = field(default_factory=EdgeConfig)
+    depth: DepthConfig = field(default_factory=DepthConfig)
 
 
 def lay_print(

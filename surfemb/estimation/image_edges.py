@@ -18,10 +18,11 @@ from reconstruction.rasterizers import Rasterizer
 from reconstruction.scene import Crop, RigidTransform
 from surfemb.estimation.contour import Contour
 from surfemb.estimation.correspondences import Evidence, Surface
-from surfemb.estimation.increments import difference, increment
+from surfemb.estimation.increments import difference, gauss_newton, increment
 from surfemb.estimation.inputs import Box
 
 _STEP = 0.25  # units between two looks at the image
+_LEAST_UNIT = 0.25  # pixels
 
 
 @dataclass(frozen=True)
@@ -66,14 +67,14 @@ def fit_outline(
     """
     crop = evidence.crop.source.crop_towards(box, config.px, config.padding)
     axes = np.kron(np.eye(2), crop.crop_from_cam.rotation)
-    held = config.held * axes @ information @ axes.T
+    held = sharpest = config.held * axes @ information @ axes.T
     given = pose = crop.crop_from_cam @ cam_from_obj
-    picture, visible, sharpest = None, evidence.visible(crop), held
-    for near in config.near:
-        raster = rasterizer.render(crop.camera, pose)
-        if picture is None:
-            unit = float(np.sqrt(raster.mask.sum() / np.pi)) / 20
-            picture = _smooth_lab(crop.warp(image), config.blur * unit)
+    raster = rasterizer.render(crop.camera, pose)
+    unit = max(float(np.sqrt(raster.mask.sum() / np.pi)) / 20, _LEAST_UNIT)
+    picture, visible = _smooth_lab(crop.warp(image), config.blur * unit), evidence.visible(crop)
+    for number, near in enumerate(config.near):
+        if number:
+            raster = rasterizer.render(crop.camera, pose)
         contour = Contour.of(surface.edges, raster, crop.camera, pose)
         contour = contour.where(_ends_the_object(contour, visible, config.beside * unit) & _in_source(contour, crop, config.reach * unit))
         if len(contour.points) < config.least:
@@ -83,9 +84,7 @@ def fit_outline(
         for _ in range(config.steps):
             gradient, sharpest = contour.normal_equations(crop.camera, pose, offsets, weight, config.scale * unit)
             gradient, sharpest = gradient + held @ difference(given, pose), sharpest + held
-            damping = 1e-4 * np.diag(np.diag(sharpest)) + 1e-9 * np.trace(sharpest) * np.eye(6)
-            step = np.linalg.solve(sharpest + damping, gradient)
-            pose = increment(pose, step * min(1.0, 0.2 / max(float(np.linalg.norm(step[:3])), 1e-9)))
+            pose = increment(pose, gauss_newton(gradient, sharpest, 0.2))
     return crop.crop_from_cam.inverse() @ pose, axes.T @ sharpest @ axes / config.held
 
 

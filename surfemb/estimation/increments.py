@@ -23,6 +23,13 @@ def difference(target: RigidTransform, pose: RigidTransform) -> Float[ndarray, "
     return np.concatenate([turn, target.translation - pose.translation])
 
 
+def gauss_newton(gradient: Float[ndarray, "6"], information: Float[ndarray, "6 6"], most_rad: float) -> Float[ndarray, "6"]:
+    """The step, slightly damped; turn and move both shortened where it turns by more than `most_rad`."""
+    damping = 1e-4 * np.diag(np.diag(information)) + 1e-9 * max(np.trace(information), 1e-12) * np.eye(6)
+    step = np.linalg.solve(information + damping, gradient)
+    return np.asarray(step * min(1.0, most_rad / max(float(np.linalg.norm(step[:3])), 1e-9)))
+
+
 @njit(inline="always")
 def add_residual(gradient, information, ju, jv, du, dv, xx, xy, yy):  # type: ignore[no-untyped-def]
     """Adds a residual (du, dv) in pixels, weighted by the matrix [[xx, xy], [xy, yy]], to Gauss-Newton's normal equations."""

@@ -12,7 +12,7 @@ from reconstruction.rasterizers import Rasterizer
 from reconstruction.scene import RigidTransform
 from surfemb.estimation.contour import Contour
 from surfemb.estimation.correspondences import Evidence, Surface
-from surfemb.estimation.increments import increment
+from surfemb.estimation.increments import gauss_newton, increment
 from surfemb.estimation.matches import find_matches
 from surfemb.estimation.outline import outline_offsets
 
@@ -67,9 +67,8 @@ def refine_pose(
             gradient, information = matches.normal_equations(camera, pose, scale, config.pixel_px)
             edge = outline.normal_equations(camera, pose, scale, config.pixel_px)
             gradient, information = gradient + config.outline_share * edge[0], information + config.outline_share * edge[1]
-            damping = 1e-4 * np.diag(np.diag(information)) + 1e-9 * max(np.trace(information), 1e-12) * np.eye(6)
-            step = np.linalg.solve(information + damping, gradient)
-            pose = increment(pose, step * min(1.0, 0.3 / max(float(np.linalg.norm(step[:3])), 1e-9)))
+            step = gauss_newton(gradient, information, 0.3)
+            pose = increment(pose, step)
             if np.linalg.norm(step[:3]) < 1e-4 and np.linalg.norm(step[3:]) < 1e-4 * surface.mesh.diameter:
                 break
     return Refined(pose, information)
