@@ -47,9 +47,9 @@ def lay_on_edges(
     solution: Solution, image: UInt8[ndarray, "h w 3"], surface: Surface, rasterizer: Rasterizer, config: EdgeConfig
 ) -> Solution:
     """The pose with its outline on the image's edges, unless its print is well laid; the networks are not asked whether they like it."""
-    evidence = solution.evidence
-    box = projected_box(evidence.crop.source, solution.cam_from_obj, surface.points)
-    if box is None or (solution.fit.likeness.print or 0.0) >= config.least_print:
+    evidence, told = solution.evidence, (solution.fit.likeness.print or 0.0) >= config.least_print
+    box = None if told else projected_box(evidence.crop.source, solution.cam_from_obj, surface.points)
+    if box is None:
         return solution
     pose, information = fit_outline(rasterizer, image, evidence, surface, box, solution.cam_from_obj, solution.information, config)
     fit = replace(judge(evidence, surface, rasterizer, pose), likeness=solution.fit.likeness)
