@@ -19,7 +19,7 @@ from service.intake import Intake
 from service.metrics import Metrics
 from service.schemas import Problem
 from service.settings import ServiceSettings
-from service.threads import FORMS, IMAGES, Threads
+from service.threads import FORMS, IMAGES, IMAGES_AFAR, Threads
 from service.tracing import Tracing
 from service.turnstile import Turnstile
 from workers.files.opening import open_storage
@@ -85,5 +85,6 @@ def _open(settings: ServiceSettings) -> Context:
     streams = Turnstile(settings.max_event_streams, settings.max_event_streams, "listeners follow jobs")
     feed, metrics = Feed(EventStore(database)), Metrics(database, settings.live_within_s)
     storage, keys = open_storage(settings, database, "views"), KeyStore(database)
-    mailbox, images_in, forms_in = Mailbox(broker), Threads(IMAGES), Threads(FORMS)
+    images_in, forms_in = Threads(IMAGES_AFAR if settings.storage_url else IMAGES), Threads(FORMS)
+    mailbox = Mailbox(broker)
     return Context(settings, pipeline, database, storage, keys, broker, mailbox, estimates, streams, feed, metrics, images_in, forms_in)

@@ -66,16 +66,15 @@ def accept(context: Context, who: Caller, form: Form, folder: Path, on_created: 
 
 def put_image(context: Context, who: Caller, object_id: str, upload: Upload, kind: str) -> tuple[ImageRow, bool]:
     """One image of an object, and whether it is a new one. Raises InputError and its like, Conflict while a job is at work."""
-    seen_job, known = who.objects.get(object_id).job_id, who.objects.images(object_id)
+    seen_job = who.objects.latest_job(object_id)
     folder = upload.path.parent / "object"
     image = _keep(upload, kind, folder, context.settings)
-    same = next((k for k in known if (k.kind, k.name) == (image.kind, image.name)), None)
-    count = sum(k.kind == kind for k in known)
-    if same is None and kind == "video" and count:
+    count, replaced_bytes = who.objects.beside(object_id, kind, image.name)
+    if replaced_bytes is None and kind == "video" and count:
         raise TooLarge("the object has a video already", try_next="send photos beside it, or this one under the name of that")
-    if same is None and count >= context.settings.max_photos:
+    if replaced_bytes is None and count >= context.settings.max_photos:
         raise TooLarge(f"the object has {count} {kind} already", try_next="about 100 photos are plenty")
-    who.require_room(0, image.bytes - (same.bytes if same else 0))
+    who.require_room(0, image.bytes - (replaced_bytes or 0))
     files = context.storage.admit_file(object_id, f"{IMAGES}/{image.kept}", folder / IMAGES / image.kept)
     return image, who.objects.put_image(object_id, image, files, seen_job)
 

@@ -58,7 +58,7 @@ async def put_image(
 
     Whoever was cut off compares `sent_sha256` of GET .../images with the files at hand, and sends what is missing.
     """
-    await run_in_threadpool(who.objects.get, object_id)
+    await run_in_threadpool(who.objects.latest_job, object_id)
     with incoming(context.settings) as folder:
         upload = await receive_file(request, folder, kind, name, context.settings)
         threads = context.form_threads if kind == "video" else context.image_threads

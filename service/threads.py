@@ -10,8 +10,10 @@ from anyio import CapacityLimiter, to_thread
 
 Answer = TypeVar("Answer")
 
-IMAGES = 6
-"""Single images at a time: a few for each decoder keep it busy; more would only take turns with the event loop."""
+IMAGES = 3
+"""Single images at a time: they keep two decoders busy. Each more takes the interpreter from the event loop oftener: see BENCHMARKS.md."""
+IMAGES_AFAR = 6
+"""The same where images go to a bucket: they wait for the network meanwhile."""
 FORMS = 40
 """Forms with many images, and videos: a small one should not wait until large ones are done."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, and_, case, delete, func, insert, select, update
 
 from reconstruction.capture_warnings import CaptureWarning
 from workers.failures import Conflict, NotFound
@@ -132,18 +132,36 @@ class ObjectStore:
         with self._db.read() as db:
             return images_of(db, object_id)
 
+    def latest_job(self, object_id: str) -> str | None:
+        """Raises NotFound."""
+        with self._db.read() as db:
+            found = db.execute(select(_latest_job(OBJECTS.c.id).scalar_subquery()).where(self._mine(object_id))).first()
+        if found is None:
+            raise _unknown(object_id)
+        job_id: str | None = found[0]
+        return job_id
+
+    def beside(self, object_id: str, kind: str, name: str) -> tuple[int, int | None]:
+        """How many images of the kind there are, and the bytes of the one of that name (None: it is not among them)."""
+        of_that_name = func.max(case((IMAGES.c.name == name, IMAGES.c.bytes)))
+        query = select(func.count(), of_that_name).where(IMAGES.c.object_id == object_id, IMAGES.c.kind == kind)
+        with self._db.read() as db:
+            count, size = db.execute(query).one()
+        return count, size
+
     def usage(self) -> Usage:
         mine = OBJECTS.c.tenant == self._tenant
         count = select(func.count()).select_from(OBJECTS).where(mine)
         size = select(func.coalesce(func.sum(IMAGES.c.bytes), 0)).join(OBJECTS, OBJECTS.c.id == IMAGES.c.object_id).where(mine)
         seconds = select(func.coalesce(func.sum(USAGE.c.seconds), 0.0)).where(USAGE.c.tenant == self._tenant)
         with self._db.read() as db:
-            return Usage(db.execute(count).scalar_one(), int(db.execute(size).scalar_one()), float(db.execute(seconds).scalar_one()))
+            objects, kept, spent = db.execute(select(*(part.scalar_subquery() for part in (count, size, seconds)))).one()
+        return Usage(objects, int(kept), float(spent))
 
     def _find(self, db: Connection, object_id: str) -> ObjectRow:
         row = db.execute(self._query().where(OBJECTS.c.id == object_id)).first()
         if row is None:
-            raise NotFound(f"there is no object {object_id!r}", try_next="GET /v1/objects lists those there are")
+            raise _unknown(object_id)
         return _object(db, row)
 
     def _mine(self, object_id: str) -> Any:
@@ -160,14 +178,20 @@ class ObjectStore:
         return select(OBJECTS, *counted).where(OBJECTS.c.tenant == self._tenant)
 
 
+def _unknown(object_id: str) -> NotFound:
+    return NotFound(f"there is no object {object_id!r}", try_next="GET /v1/objects lists those there are")
+
+
 def _latest_job(object_id: Any) -> Select:
     return select(JOBS.c.id).where(JOBS.c.object_id == object_id).order_by(JOBS.c.created_at.desc()).limit(1)
 
 
 def _keep_files(db: Connection, object_id: str, files: Files) -> None:
     """What no row names any more counts no more."""
-    named = {f"{IMAGES_PART}/{image.kept}" for image in images_of(db, object_id)}
     stored, _ = read_parts(db, object_id).get(IMAGES_PART, ({}, 0.0))
+    if not files and not stored:  # on a disk of our own: nothing is counted there
+        return
+    named = {f"{IMAGES_PART}/{image.kept}" for image in images_of(db, object_id)}
     change_part(db, object_id, IMAGES_PART, files, tuple(set(stored) - named))
 
 
