@@ -30,7 +30,7 @@ from reconstruction.sfm.lenses import load_lenses
 from reconstruction.sfm.optics import group_by_lens
 from reconstruction.sfm.photos import choose_matching, colmap_name, prepare_photos
 from reconstruction.sfm.sparse import SparsePoints
-from reconstruction.sfm.stage import SfmConfig, captured_photos, estimate_cameras
+from reconstruction.sfm.stage import SfmConfig, SfmResult, captured_photos, estimate_cameras
 from reconstruction.stage import silent
 from reconstruction.workspace import Workspace
 
@@ -107,6 +107,36 @@ def test_few_features_and_guessed_partners_are_enough_on_any_number_of_cores(gen
     for one, other in zip(a.views, b.views, strict=True):
         np.testing.assert_array_equal(one.cam_from_world.matrix, other.cam_from_world.matrix)
     np.testing.assert_array_equal(a.points.xyz, b.points.xyz)
+
+
+class Killed(Exception):
+    pass
+
+
+def test_what_was_found_before_a_kill_is_not_looked_for_again(reconstructed: Reconstructed, tmp_path: Path) -> None:
+    workspace = reconstructed.workspace
+    photos, capture = sorted(workspace.photos.iterdir()), Capture.load(workspace.capture)
+
+    def run(until: str) -> tuple[SfmResult, list[str]]:
+        told: list[str] = []
+
+        def tell(step: int, steps: int, message: str = "") -> None:
+            if until and message.startswith(until):
+                raise Killed  # which takes COLMAP's process along
+            told.append(message)
+
+        return estimate_cameras(photos, capture, SMALL, tmp_path, tell), told
+
+    for phase in ("finding features", "matching photos", "placing cameras"):
+        with pytest.raises(Killed):
+            run(until=phase)
+    result, told = run(until="")
+    assert {text.split(" ")[0] for text in told} == {"reading", "placing"}
+    np.testing.assert_array_equal(result.points.xyz, SparsePoints.load(workspace.sfm_points).xyz)
+    for view, other in zip(result.views, load_views(workspace.sfm_views), strict=True):
+        np.testing.assert_allclose(view.cam_from_world.matrix, other.cam_from_world.matrix, atol=1e-9)
+    _, told = run(until="placing cameras")
+    assert {text.split(" ")[0] for text in told} == {"reading"}, "the model is there too"
 
 
 def test_given_cameras_and_poses_are_kept(generated_capture: GeneratedCapture, tmp_path: Path) -> None:

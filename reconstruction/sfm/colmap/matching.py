@@ -10,7 +10,8 @@ import os
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,18 +25,37 @@ FOUND = ("matches", "two_view_geometries")
 
 
 def match(request: Request, pairs: list[tuple[int, int]], progress: Told) -> None:
-    """Matches and verifies the pairs, into the request's database. Raises RuntimeError where a process dies."""
-    lines = [f"{request.images[i]} {request.images[j]}\n" for i, j in pairs]
+    """Matches and verifies the pairs that are not yet, into the request's database. Raises RuntimeError where a process dies."""
+    for left in sorted(request.database.parent.glob("share*.db")):  # of an earlier process that was killed
+        with suppress(sqlite3.DatabaseError):  # torn in the making
+            _take_matches(left, request.database)
+        _remove(left)
+    known = _verified(request)
+    lines = [f"{request.images[i]} {request.images[j]}\n" for i, j in pairs if (request.images[i], request.images[j]) not in known]
+    tell = partial(_tell_of_all, progress, len(pairs) - len(lines))
     processes = max(1, min(request.threads if request.threads > 0 else os.cpu_count() or 1, len(lines) // WORTH_A_PROCESS))
     if processes == 1:
-        match_listed(request.database, lines, request.seed, progress)
+        match_listed(request.database, lines, request.seed, tell)
         return
     edges = [len(lines) * k // processes for k in range(processes + 1)]
     shares = [lines[start:end] for start, end in pairwise(edges)]
     copies = [request.database.with_name(f"share{k}.db") for k in range(processes)]
-    _match_shares(request, copies, shares, progress)
+    _match_shares(request, copies, shares, tell)
     for copy in copies:
         _take_matches(copy, request.database)
+        _remove(copy)
+
+
+def _verified(request: Request) -> set[tuple[str, str]]:
+    """Pairs of names, both ways: also of photos that turned out to share nothing."""
+    with closing(sqlite3.connect(request.database)) as opened:
+        names = dict(opened.execute("SELECT image_id, name FROM images"))
+        pairs = [pycolmap.pair_id_to_image_pair(pair) for (pair,) in opened.execute("SELECT pair_id FROM two_view_geometries")]
+    return {(names[a], names[b]) for i, j in pairs for a, b in ((i, j), (j, i))}
+
+
+def _tell_of_all(progress: Told, known: int, step: int, steps: int) -> None:
+    progress(known + step, known + steps)
 
 
 def match_listed(database: Path, lines: list[str], seed: int, progress: Told) -> None:
@@ -81,12 +101,19 @@ def _copy_features(database: Path, copy: Path) -> None:
 
 
 def _take_matches(copy: Path, database: Path) -> None:
+    """Pairs that were matched and verified."""
     with closing(sqlite3.connect(database)) as opened:
         opened.execute("ATTACH ? AS share", (str(copy),))
         with opened:
             for table in FOUND:
-                opened.execute(f"INSERT INTO main.{table} SELECT * FROM share.{table}")
-    copy.unlink()
+                verified = "SELECT pair_id FROM share.two_view_geometries"
+                opened.execute(f"INSERT OR IGNORE INTO main.{table} SELECT * FROM share.{table} WHERE pair_id IN ({verified})")
+
+
+def _remove(copy: Path) -> None:
+    """Its journal too."""
+    for file in copy.parent.glob(f"{copy.name}*"):
+        file.unlink()
 
 
 def _match_share(database: Path, listed: Path, seed: int) -> None:

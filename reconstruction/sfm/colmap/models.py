@@ -17,11 +17,11 @@ ENOUGH_MATCHES = 30  # of a pair of photos: COLMAP's own limit for placing one
 
 def save_models(request: Request, models: list[pycolmap.Reconstruction], camera_ids: list[int], turntable: dict[str, Any] | None) -> None:
     """model.json: cameras, images and numbers of the largest model; points.npz: its points and who saw them."""
-    folder = Path(request.folder)
+    request.answer.mkdir(parents=True, exist_ok=True)
     index_of = {name: i for i, name in enumerate(request.images)}
     partners = count_partners(request, index_of)
     if not models:
-        (folder / "model.json").write_text(json.dumps({"sizes": [], "partners": partners, "turntable": turntable}))
+        _save_document(request, {"sizes": [], "partners": partners, "turntable": turntable})
         return
     model = models[0]
     images = sorted((model.images[i] for i in model.reg_image_ids()), key=lambda image: index_of[image.name])
@@ -46,8 +46,15 @@ def save_models(request: Request, models: list[pycolmap.Reconstruction], camera_
         "reprojection_error_px": model.compute_mean_reprojection_error(),
         "turntable": turntable,
     }
-    (folder / "model.json").write_text(json.dumps(document))
-    save_points(folder / "points.npz", model, {image.image_id: k for k, image in enumerate(images)})
+    save_points(request.answer / "points.npz", model, {image.image_id: k for k, image in enumerate(images)})
+    _save_document(request, document)
+
+
+def _save_document(request: Request, document: dict[str, Any]) -> None:
+    """Last, and at once: with it the answer is there."""
+    partial = request.answer / "model.json.partial"
+    partial.write_text(json.dumps(document))
+    partial.replace(request.answer / "model.json")
 
 
 def count_partners(request: Request, index_of: dict[str, int]) -> list[int]:

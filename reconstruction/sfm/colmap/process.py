@@ -2,7 +2,7 @@
 
 Only it, `features`, `matching`, `models` and `pairs` import pycolmap, because COLMAP aborts the whole process on some inputs, and shares
 native libraries with OpenCV that don't get along. Reads a request, prints progress as JSON lines on stdout, writes `model.json`
-and `points.npz` into the request's folder. `reconstruction.sfm.colmap.request` is the other side of the pipe.
+and `points.npz` where the request says. `reconstruction.sfm.colmap.request` is the other side of the pipe.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pycolmap
 
-from reconstruction.sfm.colmap.features import leave_out_still
+from reconstruction.sfm.colmap.done import Done
+from reconstruction.sfm.colmap.features import described_images, find_turntable, leave_out_still
 from reconstruction.sfm.colmap.matching import match
 from reconstruction.sfm.colmap.models import save_models
 from reconstruction.sfm.colmap.pairs import choose_pairs
@@ -34,12 +36,7 @@ def report(phase: str, step: int, steps: int) -> None:
 def reconstruct(request: Request) -> None:
     """Features, matches, then mapping (or triangulation where the poses are given)."""
     pycolmap.set_random_seed(request.seed)
-    camera_ids = replace_cameras(request) if request.matched else create_database(request)
-    turntable = None
-    if not request.matched:
-        extract(request, camera_ids)
-        turntable = leave_out_still(request, partial(report, "still"))
-        match(request, choose_pairs(request, partial(report, "pairs")), partial(report, "matches"))
+    camera_ids, turntable = (replace_cameras(request), None) if request.matched else fill_database(request)
     one_slant = turntable is not None and len(turntable["stations"]) == 1
     if one_slant:
         square_pixels(request, camera_ids)
@@ -49,9 +46,24 @@ def reconstruct(request: Request) -> None:
     save_models(request, models, camera_ids, turntable)
 
 
+def fill_database(request: Request) -> tuple[list[int], dict[str, Any] | None]:
+    """Features and matches, those that an earlier process had found by its end not again. The cameras' ids, and the turntable if any."""
+    done = Done.load(request)
+    camera_ids = create_database(request) if done is None else replace_cameras(request)
+    done = done or Done.begin(request)
+    if not done.still:
+        extract(request, camera_ids)
+        found = find_turntable(request, partial(report, "still"))
+        done.tear(request)
+        done = done.without_still(request, leave_out_still(request, found) if found else None)
+    match(request, choose_pairs(request, partial(report, "pairs")), partial(report, "matches"))
+    return camera_ids, done.turntable
+
+
 def create_database(request: Request) -> list[int]:
     """Returns the database's id of each camera."""
-    request.database.unlink(missing_ok=True)
+    for leftover in Path(request.folder).glob(f"{request.database.name}*"):  # its journal too
+        leftover.unlink()
     with pycolmap.Database.open(request.database) as database:
         ids = [database.write_camera(_camera(wanted)) for wanted in request.cameras]
         # The extractor's threads would number the images as they finish, and the model would depend on that.
@@ -82,9 +94,10 @@ def extract(request: Request, camera_ids: list[int]) -> None:
     options.num_threads = request.threads
     options.sift.max_num_features = request.max_features
     options.sift.first_octave = -1 if request.upsample else 0
-    done = 0
+    known = described_images(request)
+    done = len(known)
     for camera_index, camera_id in enumerate(camera_ids):
-        names = [n for n, c in zip(request.images, request.camera_of, strict=True) if c == camera_index]
+        names = [n for n, c in zip(request.images, request.camera_of, strict=True) if c == camera_index and n not in known]
         reader = pycolmap.ImageReaderOptions(existing_camera_id=camera_id)
         for start in range(0, len(names), BATCH):
             batch = names[start : start + BATCH]

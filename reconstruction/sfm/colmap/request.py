@@ -14,6 +14,7 @@ from typing import Any
 from reconstruction.errors import CaptureError
 from reconstruction.sfm.sparse import SparsePoints
 from reconstruction.stage import Progress
+from reconstruction.workspace import json_digest
 
 Told = Callable[[int, int], None]
 """Step and number of steps, within a phase."""
@@ -27,6 +28,9 @@ _PHASE_TEXTS = {
     "matches": "matching photos",
     "mapping": "placing cameras",
 }
+
+
+_OF_THE_MODEL_ALONE = ("folder", "threads", "focal_starts", "poses", "matched")
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,17 @@ class Request:
     def database(self) -> Path:
         return Path(self.folder) / "database.db"
 
+    @property
+    def database_digest(self) -> str:
+        """Of all that features and matches depend on."""
+        return json_digest({name: value for name, value in asdict(self).items() if name not in _OF_THE_MODEL_ALONE})
+
+    @property
+    def answer(self) -> Path:
+        """Where the model is put, complete once `model.json` is there: what was asked before is not worked out again."""
+        document = {name: value for name, value in asdict(self).items() if name not in ("folder", "threads")}
+        return Path(self.folder) / "answers" / json_digest(document)[:16]
+
 
 @dataclass(frozen=True)
 class Registered:
@@ -120,8 +135,13 @@ class Model:
 
 
 def run_colmap(request: Request, progress: Progress) -> Model:
-    """Runs the process to its end. Progress is out of 1000. Raises CaptureError where it dies."""
+    """Runs the process to its end. Progress is out of 1000. Raises CaptureError where it dies.
+
+    What a run that was killed had found by then is in the request's folder: features, matches, whole models. It goes on from there.
+    """
     folder = Path(request.folder)
+    if (request.answer / "model.json").exists():
+        return Model.load(request.answer)
     request.save(folder / "request.json")
     command = [sys.executable, "-m", "reconstruction.sfm.colmap.process", str(folder / "request.json")]
     with (folder / "colmap.log").open("w") as log:
@@ -137,7 +157,7 @@ def run_colmap(request: Request, progress: Progress) -> Model:
             process.wait()
     if code != 0:
         raise _death(code, (folder / "colmap.log").read_text(errors="replace"))
-    return Model.load(folder)
+    return Model.load(request.answer)
 
 
 def _forward(line: dict[str, Any], progress: Progress) -> None:
