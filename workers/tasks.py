@@ -22,7 +22,7 @@ from workers import queue
 from workers.estimates.estimate_process import EstimateCrashed, EstimateProcess
 from workers.failures import Canceled, StageDefect, StorageUnreachable, error_to_json
 from workers.files.opening import open_storage
-from workers.files.space import is_full, waiting, waits
+from workers.files.space import waiting, waits
 from workers.files.storage import sweep_regularly
 from workers.logs import FIELDS, bind, configure
 from workers.pipeline import Pipeline, load
@@ -151,13 +151,13 @@ class Worker:
         _log.info("job %s%s", status, f": {error}" if error else "")
 
     def _wait(self, claim: Claim, error: Exception) -> None:
-        """Gives the job back for later. On a full disk even its row may not be writable: tried until it is."""
+        """Gives the job back for later. Its row may not be writable either, on a full disk or without the database: tried until it is."""
         while True:
             try:
                 _log.warning("job waits for storage: %s", error)
                 return self._claims.pause(claim, waiting(error), self._settings.retry_storage_s)
             except DBAPIError as refused:
-                if not is_full(refused) or self._stopping.wait(self._settings.beat_s):
+                if not waits(refused) or self._stopping.wait(self._settings.beat_s):
                     raise
 
     def _beat(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -160,8 +161,14 @@ def test_health_info_and_document(server: Server) -> None:
 
 
 def test_a_database_that_another_holds_is_said_and_over_one_day(server: Server) -> None:
+    _, at_work = server.onboard("slow")
+    server.wait(at_work, "running")
     with server.database.write():
         refused = post(server, ("a.jpg", photo()))
+        time.sleep(3)  # the job's worker has given up by then, too
     assert (refused.status_code, refused.json()["type"]) == (503, "/problems/storage-unreachable"), refused.text
     assert refused.headers["Retry-After"] == "5"
     assert post(server, ("a.jpg", photo())).status_code == 202
+    done = server.wait(at_work, timeout_s=60)
+    assert (done["status"], done["error"]) == ("succeeded", None)
+    assert {stage["status"] for stage in done["stages"]} <= {"succeeded", "skipped"}

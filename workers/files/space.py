@@ -1,4 +1,4 @@
-"""Is there room on the disk? What a full one, or a storage that is gone, does to jobs, and what is said of it. No torch here."""
+"""Is there room on the disk? What a full one, a storage or a database that is gone does to jobs, and what is said of it. No torch here."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from reconstruction.errors import PipelineError, StorageError
 from workers.failures import StorageUnreachable
+from workers.rows.tables import is_unreachable
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 LEFT_WHEN_FULL = 1 << 20  # what a full disk has left: the last file that did not fit was larger than the gap
@@ -38,12 +39,19 @@ def is_exhausted(folder: Path) -> bool:
 
 def waits(error: BaseException) -> bool:
     """Whether it is not the job's fault, and over one day."""
-    return is_full(error) or (isinstance(error, PipelineError) and error.code in (StorageError.code, StorageUnreachable.code))
+    return (
+        is_full(error)
+        or is_unreachable(error)
+        or (isinstance(error, PipelineError) and error.code in (StorageError.code, StorageUnreachable.code))
+    )
 
 
 def waiting(error: BaseException) -> StorageError:
-    """What a job says that waits for room, or for its storage."""
-    what = error.what if isinstance(error, PipelineError) else "the disk is full"
+    """What a job says that waits for room, for its storage or for the database."""
     if isinstance(error, StorageUnreachable):
-        return StorageUnreachable(what, try_next=f"{error.try_next}: the job waits for it, and goes on by itself")
+        return StorageUnreachable(error.what, try_next=f"{error.try_next}: the job waits for it, and goes on by itself")
+    if is_unreachable(error):
+        advice = "look at the database: the job waits for it, and goes on by itself"
+        return StorageUnreachable("the database can't be reached, or another holds it", try_next=advice)
+    what = error.what if isinstance(error, PipelineError) else "the disk is full"
     return StorageError(what, try_next="free some space on the server: the job waits for it, and goes on by itself")
