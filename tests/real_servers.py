@@ -1,4 +1,4 @@
-"""PostgreSQL, Redis and an S3-compatible server as processes on this machine: a context manager each, on a free port, gone afterwards."""
+"""PostgreSQL, Redis, RabbitMQ and an S3-compatible server as processes here: a context manager each, on a free port, gone afterwards."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import kombu
+from kombu.exceptions import OperationalError
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
@@ -70,6 +72,37 @@ def redis() -> Iterator[str]:
 
 
 @contextmanager
+def rabbitmq() -> Iterator[str]:
+    """The machine's own (apt install rabbitmq-server), with data, cookie and name of its own."""
+    program, port = Path("/usr/lib/rabbitmq/bin/rabbitmq-server"), free_port()
+    assert program.exists(), "there is no RabbitMQ: apt install rabbitmq-server"
+    with tempfile.TemporaryDirectory(prefix="snap6d-rabbitmq-") as folder:
+        own = {
+            "HOME": folder,
+            "RABBITMQ_NODENAME": f"snap6d{port}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(port),
+            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_MNESIA_BASE": f"{folder}/db",
+            "RABBITMQ_LOG_BASE": f"{folder}/log",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/plugins",
+        }
+        url = f"amqp://guest:guest@127.0.0.1:{port}//"
+        with _running([program], env={**os.environ, **own}):
+            _wait(lambda: _shakes_hands(url), "RabbitMQ")
+            yield url
+
+
+def _shakes_hands(url: str) -> bool:
+    with kombu.Connection(url, connect_timeout=1) as connection:
+        connection.ensure_connection(max_retries=1)
+    return True
+
+
+BROKERS = {"redis": redis, "rabbitmq": rabbitmq}
+
+
+@contextmanager
 def s3(bucket: str = "snap6d") -> Iterator[dict[str, str]]:
     """The environment by which clients find it."""
     url = f"http://127.0.0.1:{free_port()}"
@@ -115,7 +148,7 @@ def _wait(answers: Callable[[], bool], name: str) -> None:
         try:
             if answers():
                 return
-        except (OSError, httpx.HTTPError, DBAPIError):
+        except (OSError, httpx.HTTPError, DBAPIError, OperationalError):
             pass
         assert time.monotonic() < deadline, f"{name} did not start"
         time.sleep(0.05)

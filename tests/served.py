@@ -150,9 +150,9 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def scaled(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> Iterator[Server]:
-    """PostgreSQL, Redis, a bucket, and a data folder of its own for every process."""
-    data = tmp_path_factory.mktemp("scaled")
-    with real_servers.redis() as broker_url, real_servers.s3() as found, pytest.MonkeyPatch.context() as patched:
+    """PostgreSQL, Redis (SNAP6D_TEST_BROKER: rabbitmq), a bucket, and a data folder of its own for every process."""
+    data, broker = tmp_path_factory.mktemp("scaled"), real_servers.BROKERS[os.environ.get("SNAP6D_TEST_BROKER", "redis")]
+    with broker() as broker_url, real_servers.s3() as found, pytest.MonkeyPatch.context() as patched:
         for name, value in found.items():
             patched.setenv(name, value)
         settings = Settings(data=data / "test", database_url=postgres_url, broker_url=broker_url, storage_url="s3://snap6d/some/prefix")
