@@ -99,44 +99,38 @@ def test_the_user_sees_what_happens(reconstructed: Reconstructed) -> None:
     assert {"reading", "finding", "matching", "placing", "undistorting"} <= seen
 
 
-def test_few_features_and_guessed_partners_are_enough_on_any_number_of_cores(generated_capture: GeneratedCapture, tmp_path: Path) -> None:
-    config = SfmConfig(feature_px=480, max_features=1200, upsample=False, matching="similar", overlap=4)
-    photos = [p.path for p in generated_capture.photos]
-    a, b = (estimate_cameras(photos, Capture(), replace(config, threads=n), tmp_path / str(n)) for n in (1, 2))
-    assert a.quality["registered"] >= 18, "a quarter of the features and of the pairs still place most photos"
-    for one, other in zip(a.views, b.views, strict=True):
-        np.testing.assert_array_equal(one.cam_from_world.matrix, other.cam_from_world.matrix)
-    np.testing.assert_array_equal(a.points.xyz, b.points.xyz)
-
-
 class Killed(Exception):
     pass
 
 
-def test_what_was_found_before_a_kill_is_not_looked_for_again(reconstructed: Reconstructed, tmp_path: Path) -> None:
-    workspace = reconstructed.workspace
-    photos, capture = sorted(workspace.photos.iterdir()), Capture.load(workspace.capture)
+def test_few_features_are_enough_and_any_number_of_cores_and_kills_gives_the_same(
+    generated_capture: GeneratedCapture, tmp_path: Path
+) -> None:
+    config = SfmConfig(feature_px=480, max_features=1200, upsample=False, matching="similar", overlap=4)
+    photos = [p.path for p in generated_capture.photos]
 
-    def run(until: str) -> tuple[SfmResult, list[str]]:
-        told: list[str] = []
+    def run(threads: int, until: str = "") -> tuple[SfmResult, set[str]]:
+        told = set()
 
         def tell(step: int, steps: int, message: str = "") -> None:
             if until and message.startswith(until):
                 raise Killed  # which takes COLMAP's process along
-            told.append(message)
+            told.add(message.split(" ")[0])
 
-        return estimate_cameras(photos, capture, SMALL, tmp_path, tell), told
+        return estimate_cameras(photos, Capture(), replace(config, threads=threads), tmp_path / str(threads), tell), told
 
-    for phase in ("finding features", "matching photos", "placing cameras"):
+    one, _ = run(threads=1)
+    assert one.quality["registered"] >= 18, "a quarter of the features and of the pairs still place most photos"
+    for phase in ("finding", "matching", "placing"):
         with pytest.raises(Killed):
-            run(until=phase)
-    result, told = run(until="")
-    assert {text.split(" ")[0] for text in told} == {"reading", "placing"}
-    np.testing.assert_array_equal(result.points.xyz, SparsePoints.load(workspace.sfm_points).xyz)
-    for view, other in zip(result.views, load_views(workspace.sfm_views), strict=True):
-        np.testing.assert_allclose(view.cam_from_world.matrix, other.cam_from_world.matrix, atol=1e-9)
-    _, told = run(until="placing cameras")
-    assert {text.split(" ")[0] for text in told} == {"reading"}, "the model is there too"
+            run(threads=2, until=phase)
+    other, told = run(threads=2)
+    assert told == {"reading", "choosing", "placing"}, "features and matches are not looked for again"
+    for view, same in zip(one.views, other.views, strict=True):
+        np.testing.assert_array_equal(view.cam_from_world.matrix, same.cam_from_world.matrix)
+    np.testing.assert_array_equal(one.points.xyz, other.points.xyz)
+    _, told = run(threads=2, until="placing")
+    assert told == {"reading"}, "the model is there too"
 
 
 def test_given_cameras_and_poses_are_kept(generated_capture: GeneratedCapture, tmp_path: Path) -> None:
