@@ -30,6 +30,7 @@ from surfemb.estimation.pnp import HypothesisConfig
 from surfemb.estimation.rolled import observe
 from surfemb.estimation.search import SearchConfig, find_boxes, overlap
 from surfemb.estimation.solve import Solution, SolveConfig, solve_crop
+from surfemb.estimation.twins import TwinConfig, find_twins, verdict
 from surfemb.samples.viewpoints import projected_box
 from surfemb.symmetry import Symmetry
 
@@ -61,7 +62,7 @@ class EstimatorConfig:
     follow: SolveConfig = field(default_factory=lambda: SolveConfig(refined=1, hypotheses=None))
     finish: FinishConfig = field(default_factory=FinishConfig)
     follow_finish: FinishConfig = field(
-        default_factory=lambda: FinishConfig(AppearanceConfig(px=160, rounds=1), EdgeConfig(px=160, near=(0.75,)))
+        default_factory=lambda: FinishConfig(AppearanceConfig(px=160, rounds=1), None, EdgeConfig(px=160, near=(0.75,)))
     )
     search: SearchConfig = field(default_factory=SearchConfig)
 
@@ -70,7 +71,8 @@ class PoseEstimator:
     """Holds what is computed once an object: surface points with keys, ray-casting scene, networks.
 
     metric: whether the mesh is in metres; where it is in arbitrary units, depth can't be used. symmetry: of poses that look the same
-    always the same one is answered: the one nearest to `FACING`, or to the last pose.
+    always the same one is answered: the one nearest to `FACING`, or to the last pose. twins: obj_from_obj of turns that only the
+    object's colours tell apart.
     """
 
     def __init__(
@@ -81,9 +83,10 @@ class PoseEstimator:
         confidence: Confidence = Confidence(),
         metric: bool = True,
         symmetry: Symmetry = Symmetry(),
+        twins: tuple[RigidTransform, ...] = (),
     ) -> None:
         self.model, self.mesh, self.config, self.confidence, self.metric = model, mesh, config, confidence, metric
-        self.symmetry = symmetry
+        self.symmetry, self.twins = symmetry, twins
         self.surface = sample_surface(mesh, model, config.surface_points, config.seed)
         self.rasterizer = make_rasterizer(mesh, config.rasterizer)
 
@@ -107,12 +110,14 @@ class PoseEstimator:
                     f"{object_dir} has no {path.parent.name}/{path.name}", try_next="onboard the object first, or go on with --resume"
                 )
         model = CorrespondenceModel.load(workspace.model, workspace.weights)
-        confidence, symmetry = Confidence(), Symmetry()
+        confidence, symmetry, shape = Confidence(), Symmetry(), Symmetry()
         if calibrated and workspace.accuracy.exists():
             accuracy = json.loads(workspace.accuracy.read_text())
             confidence, symmetry = Confidence.from_json(accuracy["confidence"]), Symmetry.from_bop(accuracy.get("symmetry", {}))
+            shape = Symmetry.from_bop(accuracy.get("symmetry_of_shape", {}))
         metric = json.loads(workspace.scale.read_text())["units"] == "m"
-        return cls(model, Mesh.load(workspace.mesh), replace(config, crop_px=model.config.crop_px), confidence, metric, symmetry)
+        config, twins = replace(config, crop_px=model.config.crop_px), find_twins(symmetry, shape)
+        return cls(model, Mesh.load(workspace.mesh), config, confidence, metric, symmetry, twins)
 
     def estimate(
         self,
@@ -230,6 +235,8 @@ class PoseEstimator:
             worth = [rival for rival in rivals if rival.fit.total > rivals[0].fit.total - self.config.rival_margin]
             laid = (lay_print(rival, image, self.surface, self.rasterizer, config.appearance) for rival in worth)
             solution = max(laid, key=lambda found: found.fit.with_likeness)
+        if config.twins is not None:
+            solution = self._told_from_twins(solution, image, clock, config, config.twins)
         with clock("edges"):
             solution = lay_on_edges(solution, image, self.surface, self.rasterizer, config.edges)
         if depth is not None:
@@ -242,6 +249,23 @@ class PoseEstimator:
         if box is None:
             return PoseEstimate(pose, 0.0, fit.agreement, (0.0, 0.0, 0.0, 0.0), mask, fit)
         return PoseEstimate(pose, self.confidence.score(fit), fit.agreement, box, mask, fit)
+
+    def _told_from_twins(self, solution: Solution, image: ndarray, clock: Clock, config: FinishConfig, asked: TwinConfig) -> Solution:
+        """The pose, or the twin whose colours the image has instead of its own."""
+        evidence, pose = solution.evidence, solution.cam_from_obj
+        with clock("twins"):
+            twins = [pose @ turn for turn in self.twins] if len(self.twins) <= asked.most else []
+            likes = [verdict(self.rasterizer, image, evidence, twin, pose, asked) for twin in twins]
+        if not likes or max(likes) < asked.clear:
+            return solution
+        twin = twins[int(np.argmax(likes))]
+        box = self._projected_box(evidence.crop.source, twin)
+        found = self._pass(image, evidence.crop.source, box, [twin], clock, self.config.follow, self.config.rolls_deg) if box else []
+        with clock("appearance"):
+            laid = [lay_print(rival, image, self.surface, self.rasterizer, config.appearance) for rival in found[:1]]
+        with clock("twins"):
+            kept = [s for s in laid if verdict(self.rasterizer, image, s.evidence, s.cam_from_obj, pose, asked) >= asked.clear]
+        return kept[0] if kept else solution
 
     def _projected_box(self, camera: Camera, cam_from_obj: RigidTransform) -> Box | None:
         return projected_box(camera, cam_from_obj, self.surface.points)

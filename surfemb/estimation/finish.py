@@ -17,14 +17,17 @@ from surfemb.estimation.depth import DepthConfig, DepthWindow, refine_depth
 from surfemb.estimation.image_edges import EdgeConfig, fit_outline
 from surfemb.estimation.inputs import touches
 from surfemb.estimation.solve import Solution, judge
+from surfemb.estimation.twins import TwinConfig
 from surfemb.samples.viewpoints import projected_box
 
 
 @dataclass(frozen=True)
 class FinishConfig:
-    """appearance: of the print laid over the image. edges: of the outline on them. depth: of the surface on a depth map."""
+    """appearance: of the print laid over the image. twins: of poses of the same outline, None where they are not asked about.
+    edges: of the outline on them. depth: of the surface on a depth map."""
 
     appearance: AppearanceConfig = field(default_factory=AppearanceConfig)
+    twins: TwinConfig | None = field(default_factory=TwinConfig)
     edges: EdgeConfig = field(default_factory=EdgeConfig)
     depth: DepthConfig = field(default_factory=DepthConfig)
 

@@ -18,6 +18,7 @@ from reconstruction.stage import Progress, Quality, Stage, StageContext, silent
 from surfemb.estimation.confidence import Confidence, fit_confidence
 from surfemb.estimation.estimator import EstimatorConfig, PoseEstimator
 from surfemb.estimation.search import overlap
+from surfemb.estimation.twins import find_twins
 from surfemb.judging.find_symmetry import find_symmetry
 from surfemb.judging.metrics import recall
 from surfemb.judging.overlays import overlay_sheet
@@ -143,6 +144,7 @@ def run(config: ValidationConfig, context: StageContext) -> Quality:
     estimator = PoseEstimator.load(workspace.root, replace(config.estimator, min_score=0.0), calibrated=False)
     _, held_out = split_views(load_views(workspace.views))
     symmetry = find_symmetry(estimator.mesh, config.seed)
+    estimator.twins = find_twins(symmetry.exact, symmetry.shape)
     accuracy = measure_accuracy(estimator, held_out, symmetry.exact, config, context.progress)
     metric = json.loads(workspace.scale.read_text())["units"] == "m"
     doc = summarise(accuracy, estimator.mesh.diameter, config.estimator.min_score, metric)
@@ -154,4 +156,4 @@ def run(config: ValidationConfig, context: StageContext) -> Quality:
     return {key: doc[key] for key in (*SHOWING, "false_positive_rate", "min_score", "symmetry") if key in doc}
 
 
-VALIDATION: Stage[ValidationConfig] = Stage("validation", 7, ("scale", "surface", "correspondence"), run)
+VALIDATION: Stage[ValidationConfig] = Stage("validation", 8, ("scale", "surface", "correspondence"), run)
