@@ -16,7 +16,7 @@ from numba import njit
 from numpy import ndarray
 
 from reconstruction.rasterizers import Rasterizer
-from reconstruction.scene import Crop, Mesh, RigidTransform
+from reconstruction.scene import Camera, Crop, Mesh, RigidTransform
 from surfemb.estimation.colour import colour_likeness
 from surfemb.estimation.correspondences import Evidence
 from surfemb.estimation.increments import add_residual, difference, gauss_newton, increment, project_jacobian
@@ -87,21 +87,33 @@ def compare(
     rasterizer: Rasterizer, image: UInt8[ndarray, "h w 3"], evidence: Evidence, cam_from_obj: RigidTransform, config: AppearanceConfig
 ) -> Comparison | None:
     """None where there is nothing to compare: a mesh without colours, a pose that is not before the camera."""
-    mesh, camera = rasterizer.mesh, evidence.crop.source
-    box = projected_box(camera, cam_from_obj, mesh.vertices[:: len(mesh.vertices) // 500 + 1])
-    if mesh.colors is None or box is None or min(box[2] - box[0], box[3] - box[1]) < 1:
+    mesh = rasterizer.mesh
+    crop = crop_around(mesh, evidence.crop.source, cam_from_obj, config.px, config.padding)
+    if crop is None:
         return None
-    crop = camera.crop_towards(box, config.px, config.padding)
     raster = rasterizer.render(crop.camera, crop.crop_from_cam @ cam_from_obj)
     shown = raster.mask & (evidence.visible(crop) > config.least_visible)
     vertices = raster.interpolate(_with_colors(mesh))
     points, print_, photo = vertices[..., :3], np.ascontiguousarray(vertices[..., 3:]), crop.warp(image).astype(np.float32)
     drawn, deviation = _equalised(cv2.cvtColor(print_, cv2.COLOR_RGB2GRAY), shown, config.window)
     seen, _ = _equalised(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), shown, config.window)
-    inner = cv2.erode(shown.astype(np.uint8), np.ones((2 * config.rim + 1,) * 2, np.uint8), borderValue=0) > 0
+    inner = without_rim(shown, config.rim)
     telling = inner & (deviation > config.least_deviation)
     telling &= telling.sum() >= config.least_pixels
     return Comparison(crop, drawn, seen, points, telling, colour_likeness(print_, photo, inner))
+
+
+def crop_around(mesh: Mesh, camera: Camera, cam_from_obj: RigidTransform, px: int, padding: float) -> Crop | None:
+    """Of the object at the pose. None where there is nothing to compare: a mesh without colours, a pose that is not before the camera."""
+    box = projected_box(camera, cam_from_obj, mesh.vertices[:: len(mesh.vertices) // 500 + 1])
+    if mesh.colors is None or box is None or min(box[2] - box[0], box[3] - box[1]) < 1:
+        return None
+    return camera.crop_towards(box, px, padding)
+
+
+def without_rim(shown: Bool[ndarray, "h w"], rim: int) -> Bool[ndarray, "h w"]:
+    """What is shown, but for `rim` pixels along its edge and the picture's."""
+    return np.asarray(cv2.erode(shown.astype(np.uint8), np.ones((2 * rim + 1,) * 2, np.uint8), borderValue=0) > 0)
 
 
 def align(

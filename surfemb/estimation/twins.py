@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
@@ -16,9 +15,9 @@ from numpy import ndarray
 from reconstruction.rasterizers import Rasterizer
 from reconstruction.scene import RigidTransform
 from reconstruction.scene.transforms import rotation_error_deg
+from surfemb.estimation.appearance import crop_around, without_rim
 from surfemb.estimation.colour import prefer
 from surfemb.estimation.correspondences import Evidence
-from surfemb.samples.viewpoints import projected_box
 from surfemb.symmetry import Symmetry
 
 SAME_TURN_DEG = 15.0
@@ -57,15 +56,12 @@ def verdict(
     config: TwinConfig,
 ) -> float:
     """Whose colours the image has where the two poses' differ: 1 those of `one`, -1 those of the other, 0 also where nothing tells."""
-    mesh, camera = rasterizer.mesh, evidence.crop.source
-    box = projected_box(camera, one, mesh.vertices[:: len(mesh.vertices) // 500 + 1])
-    if mesh.colors is None or box is None or min(box[2] - box[0], box[3] - box[1]) < 1:
+    crop = crop_around(rasterizer.mesh, evidence.crop.source, one, config.px, config.padding)
+    if crop is None or rasterizer.mesh.colors is None:
         return 0.0
-    crop = camera.crop_towards(box, config.px, config.padding)
     rasters = [rasterizer.render(crop.camera, crop.crop_from_cam @ pose) for pose in (one, other)]
     shown = rasters[0].mask & rasters[1].mask & (evidence.visible(crop) > config.least_visible)
-    shown = cv2.erode(shown.astype(np.uint8), np.ones((2 * config.rim + 1,) * 2, np.uint8), borderValue=0) > 0
-    colours = mesh.colors.astype(np.float32)
+    colours = rasterizer.mesh.colors.astype(np.float32)
     drawn = [raster.interpolate(colours) for raster in rasters]
-    preferred, share = prefer(drawn[0], drawn[1], crop.warp(image).astype(np.float32), shown)
+    preferred, share = prefer(drawn[0], drawn[1], crop.warp(image).astype(np.float32), without_rim(shown, config.rim))
     return preferred if share >= config.least_share else 0.0

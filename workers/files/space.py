@@ -50,7 +50,7 @@ def waiting(error: BaseException) -> StorageError:
     """What a job says that waits for room, for its storage or for the database."""
     if isinstance(error, StorageUnreachable):
         return StorageUnreachable(error.what, try_next=f"{error.try_next}: the job waits for it, and goes on by itself")
-    if is_unreachable(error):
+    if is_unreachable(error) and not is_full(error):
         advice = "look at the database: the job waits for it, and goes on by itself"
         return StorageUnreachable("the database can't be reached, or another holds it", try_next=advice)
     what = error.what if isinstance(error, PipelineError) else "the disk is full"

@@ -10,10 +10,15 @@ import pycolmap
 from reconstruction.sfm.colmap.request import CameraRequest, Request
 
 
+def remove_database(path: Path) -> None:
+    """Its journal too. Nothing where there is none."""
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
+
+
 def create_database(request: Request) -> list[int]:
     """Returns the database's id of each camera."""
-    for leftover in Path(request.folder).glob(f"{request.database.name}*"):  # its journal too
-        leftover.unlink()
+    remove_database(request.database)
     with pycolmap.Database.open(request.database) as database:
         ids = [database.write_camera(_camera(wanted)) for wanted in request.cameras]
         # The extractor's threads would number the images as they finish, and the model would depend on that.

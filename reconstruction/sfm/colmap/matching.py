@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pycolmap
 
+from reconstruction.sfm.colmap.database import remove_database
 from reconstruction.sfm.colmap.request import Request, Told
 
 BATCH = 64  # pairs between two reports of progress: a photo's search tree is built once a batch
@@ -29,7 +30,7 @@ def match(request: Request, pairs: list[tuple[int, int]], progress: Told) -> Non
     for left in sorted(request.database.parent.glob("share*.db")):  # of an earlier process that was killed
         with suppress(sqlite3.DatabaseError):  # torn in the making
             _take_matches(left, request.database)
-        _remove(left)
+        remove_database(left)
     known = _verified(request)
     lines = [f"{request.images[i]} {request.images[j]}\n" for i, j in pairs if (request.images[i], request.images[j]) not in known]
     tell = partial(_tell_of_all, progress, len(pairs) - len(lines))
@@ -43,7 +44,7 @@ def match(request: Request, pairs: list[tuple[int, int]], progress: Told) -> Non
     _match_shares(request, copies, shares, tell)
     for copy in copies:
         _take_matches(copy, request.database)
-        _remove(copy)
+        remove_database(copy)
 
 
 def _verified(request: Request) -> set[tuple[str, str]]:
@@ -95,7 +96,7 @@ def _match_shares(request: Request, copies: list[Path], shares: list[list[str]],
 
 
 def _copy_features(database: Path, copy: Path) -> None:
-    copy.unlink(missing_ok=True)
+    remove_database(copy)
     with closing(sqlite3.connect(database)) as opened:
         opened.execute("VACUUM INTO ?", (str(copy),))
 
@@ -108,12 +109,6 @@ def _take_matches(copy: Path, database: Path) -> None:
             for table in FOUND:
                 verified = "SELECT pair_id FROM share.two_view_geometries"
                 opened.execute(f"INSERT OR IGNORE INTO main.{table} SELECT * FROM share.{table} WHERE pair_id IN ({verified})")
-
-
-def _remove(copy: Path) -> None:
-    """Its journal too."""
-    for file in copy.parent.glob(f"{copy.name}*"):
-        file.unlink()
 
 
 def _match_share(database: Path, listed: Path, seed: int) -> None:
