@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
@@ -14,10 +14,14 @@ from reconstruction.sdf.field import SurfaceField
 
 @dataclass(frozen=True, eq=False)
 class Rendering:
-    """colour: (r, 3), on black. opacity: (r,). points, gradients, rays: where the colour was taken, the distance's slope there, whose."""
+    """colour: of what the ray meets, however little. opacity: up to the last sample. stopped: whether that one lies inside.
+
+    points, gradients, rays: where the colour was taken, the distance's slope there, whose.
+    """
 
     colour: Float[Tensor, "r 3"]
     opacity: Float[Tensor, "r"]
+    stopped: Bool[Tensor, "r"]
     points: Float[Tensor, "k 3"]
     gradients: Float[Tensor, "k 3"]
     rays: Int[Tensor, "k"]
@@ -37,6 +41,9 @@ def render_rays(
     Between neighbours NeuS's opacity is alpha = max(1 - Phi(s f') / Phi(s f), 0), so the light left behind a sample is a
     running product of ratios, here a running sum of logarithms. Colour, the dear part, is taken only in the middle of those
     sections that weigh at least `least_weight`.
+
+    It is their mean, not their sum: some light is always left where the samples end inside, and less of it if the surface were
+    nearer to the camera, so that whatever is brighter than black would swell wherever no texture holds it.
     """
     points = origins[:, None] + lengths[..., None] * directions[:, None]  # (r, s, 3)
     distances = field.distance(points.reshape(-1, 3), active[0]).reshape(lengths.shape)
@@ -49,5 +56,8 @@ def render_rays(
     at = origins[ray] + middle[:, None] * directions[ray]
     _, gradients = field.distance_and_gradient(at, active[0])
     colours = field.colour(at, directions[ray], functional.normalize(gradients, dim=1), active[1], sheen)
-    colour = torch.zeros_like(origins).index_add(0, ray, weights[ray, section][:, None] * colours)
-    return Rendering(colour, 1 - left[:, -1], at, gradients, ray)
+    taken = weights[ray, section]
+    colour = torch.zeros_like(origins).index_add(0, ray, taken[:, None] * colours)
+    told = torch.zeros_like(left[:, -1]).index_add(0, ray, taken)
+    opacity, stopped = 1 - left[:, -1], distances[:, -1].detach() < 0
+    return Rendering(colour / told.clamp(min=least_weight)[:, None], opacity, stopped, at, gradients, ray)

@@ -180,4 +180,4 @@ def run(config: SurfaceConfig, context: StageContext) -> Quality:
     return surface.quality
 
 
-SURFACE = Stage("surface", 8, ("scale", "masks", "sfm", "coverage"), run)
+SURFACE = Stage("surface", 9, ("scale", "masks", "sfm", "coverage"), run)

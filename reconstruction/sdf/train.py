@@ -31,6 +31,8 @@ class TrainingConfig:
     first_sharpness: float = 100.0  # 1 / cube units; soft, so that colours far behind the hull can be found
     soft_share: float = 0.2  # of the steps, over which the sharpness may rise to `firm_sharpness`
     firm_sharpness: float = 1000.0
+    last_sharpness: float = 1500.0  # at least, after `sharp_share` of the steps: blurred photos would keep the surface soft
+    sharp_share: float = 0.8
     last_rate: float = 0.05  # of the first, reached along an exponential
     mask_weight: float = 0.1
     eikonal_weight: float = 0.03
@@ -103,11 +105,15 @@ class Trainer:
         return warm * self.config.last_rate ** (self.step / self.config.steps)
 
     def _limit_sharpness(self) -> None:
-        """A surface that hardens early is stuck where it is: a hollow that the hull fills is only found while it is soft."""
-        share = self.step / max(1.0, self.config.soft_share * self.config.steps)
-        if share < 1:
-            first, firm = math.log(self.config.first_sharpness), math.log(self.config.firm_sharpness)
-            self.surface.log_sharpness.data.clamp_(max=first + share * (firm - first))
+        """A surface that hardens early is stuck where it is: a hollow that the hull fills is only found while it is soft.
+
+        One that stays soft takes its colours from too far around.
+        """
+        config, limited = self.config, self.surface.log_sharpness.data
+        early, late = (self.step / max(1.0, share * config.steps) for share in (config.soft_share, config.sharp_share))
+        limited.clamp_(min=_between(config.first_sharpness, config.last_sharpness, min(1.0, late)))
+        if early < 1:
+            limited.clamp_(max=_between(config.first_sharpness, config.firm_sharpness, early))
 
     def active(self) -> tuple[int, int]:
         """Unlocked levels of the distance grid and the colour grid."""
@@ -140,7 +146,7 @@ class Trainer:
         shown = render_rays(self.surface, batch.origins, batch.directions, lengths, self.active(), self.sheen())
         return {
             "colour": self._colour_loss(shown, batch),
-            "mask": config.mask_weight * _mask_loss(shown.opacity, batch.labels),
+            "mask": config.mask_weight * _mask_loss(shown, batch.labels),
             "eikonal": config.eikonal_weight * ((shown.gradients.norm(dim=1) - 1) ** 2).mean(),
             "unseen": config.unseen_weight * self._unseen_loss(),
             "flat": config.flat_weight * self._flat_loss(shown, batch.plain),
@@ -179,9 +185,17 @@ class Trainer:
         return (turn * plain[shown.rays[pick]]).mean()
 
 
-def _mask_loss(opacity: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of the outline. Where the hull knows better than a mask with a bite, or the mask is doubtful, it has no say."""
-    target = (labels != OUTSIDE).to(opacity)
-    counts = (labels < TOLD).to(opacity)
-    loss = functional.binary_cross_entropy(opacity.clamp(1e-3, 1 - 1e-3), target, reduction="none")
-    return (loss * counts).sum() / counts.sum().clamp(min=1)
+def _between(first: float, last: float, share: float) -> float:
+    """The logarithm of what lies on an exponential from `first` to `last`."""
+    return math.log(first) + share * (math.log(last) - math.log(first))
+
+
+def _mask_loss(shown: Rendering, labels: Tensor) -> Tensor:
+    """Cross-entropy of the outline. Where the hull knows better than a mask with a bite, or the mask is doubtful, it has no say.
+
+    Nor has what is object anyway: light that is left where the samples end inside would ask for a surface nearer to the camera.
+    """
+    target = (labels != OUTSIDE).to(shown.opacity)
+    counts = ((labels < TOLD) & ~(shown.stopped & (labels != OUTSIDE))).to(shown.opacity)
+    loss = functional.binary_cross_entropy(shown.opacity.clamp(1e-3, 1 - 1e-3), target, reduction="none")
+    return (loss * counts).sum() / (labels < TOLD).sum().clamp(min=1)

@@ -24,11 +24,13 @@ from reconstruction.sdf.extract import extract_mesh
 from reconstruction.sdf.field import FieldConfig, SurfaceField
 from reconstruction.sdf.frame import cube_around, hull_distances
 from reconstruction.sdf.glimpse import FACES, glimpse
+from reconstruction.sdf.labels import EDGE, OBJECT, OUTSIDE
 from reconstruction.sdf.model import SurfaceModel
+from reconstruction.sdf.pool import RayPool
 from reconstruction.sdf.rays import open_window
 from reconstruction.sdf.sampling import place_samples, scan
 from reconstruction.sdf.stage import SURFACE, Surface, SurfaceConfig, _trainer, reconstruct_surface
-from reconstruction.sdf.train import TrainingConfig
+from reconstruction.sdf.train import Trainer, TrainingConfig
 from reconstruction.stage import run_stage
 from reconstruction.workspace import Workspace
 
@@ -211,6 +213,30 @@ def test_march_and_scan_place_the_same_samples(ball: torch.Tensor) -> None:
     off = (marched - scanned)[near & also_near].abs()
     assert off.median() < 0.5 / 64 / 4
     assert off.quantile(0.99) < 1.5 / 64
+
+
+def test_a_plain_thing_neither_swells_nor_shrinks(ball: torch.Tensor) -> None:
+    """A white ball before nothing, its outline exact: no texture holds its surface where it is, so nothing may pull at it."""
+    torch.manual_seed(0)
+    rng = torch.Generator().manual_seed(1)
+    outward = functional.normalize(torch.randn(12, 1, 3, generator=rng), dim=2)
+    aims = 0.5 + 0.36 * functional.normalize(torch.randn(12, 3000, 3, generator=rng), dim=2) * torch.rand(12, 3000, 1, generator=rng)
+    centres = 0.5 + 2 * outward
+    directions = functional.normalize(aims - centres, dim=2)
+    past = (0.5 - centres - ((0.5 - centres) * directions).sum(2, keepdim=True) * directions).norm(dim=2)
+    labels = torch.where(past > 0.3, OUTSIDE, torch.where(past > 0.29, EDGE, OBJECT)).to(torch.uint8).reshape(-1)
+    window = torch.arange(12, dtype=torch.int32).repeat_interleave(3000)
+    white, plain = torch.full((36_000, 3), 240, dtype=torch.uint8), torch.full((36_000,), 255, dtype=torch.uint8)
+    surface = SurfaceField(SMALL.field)
+    surface.set_base(ball)
+    pool = RayPool(centres[:, 0], window, directions.reshape(-1, 3), white, labels, plain)
+    trainer = Trainer(surface, pool, replace(SMALL.training, steps=200), torch.empty(0, 3))
+    for _ in range(200):
+        trainer.run_step()
+    around = functional.normalize(torch.randn(2000, 3, generator=rng), dim=1)
+    with torch.no_grad():
+        swollen = -surface.distance(0.5 + 0.3 * around, SMALL.field.distance.levels)
+    assert swollen.mean().abs() < 0.005, "0.147 of a cube of one when light that was left inside counted as darkness"
 
 
 def test_no_surface_is_an_error(surface: Surface, hull: Hull) -> None:
