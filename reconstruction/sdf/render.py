@@ -59,5 +59,5 @@ def render_rays(
     taken = weights[ray, section]
     colour = torch.zeros_like(origins).index_add(0, ray, taken[:, None] * colours)
     told = torch.zeros_like(left[:, -1]).index_add(0, ray, taken)
-    opacity, stopped = 1 - left[:, -1], distances[:, -1].detach() < 0
+    opacity, stopped = 1 - left[:, -1], distances[:, -1] < 0
     return Rendering(colour / told.clamp(min=least_weight)[:, None], opacity, stopped, at, gradients, ray)

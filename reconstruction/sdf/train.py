@@ -195,7 +195,6 @@ def _mask_loss(shown: Rendering, labels: Tensor) -> Tensor:
 
     Nor has what is object anyway: light that is left where the samples end inside would ask for a surface nearer to the camera.
     """
-    target = (labels != OUTSIDE).to(shown.opacity)
-    counts = ((labels < TOLD) & ~(shown.stopped & (labels != OUTSIDE))).to(shown.opacity)
-    loss = functional.binary_cross_entropy(shown.opacity.clamp(1e-3, 1 - 1e-3), target, reduction="none")
-    return (loss * counts).sum() / (labels < TOLD).sum().clamp(min=1)
+    wanted, told = labels != OUTSIDE, labels < TOLD
+    loss = functional.binary_cross_entropy(shown.opacity.clamp(1e-3, 1 - 1e-3), wanted.to(shown.opacity), reduction="none")
+    return (loss * (told & ~(wanted & shown.stopped))).sum() / told.sum().clamp(min=1)

@@ -237,6 +237,7 @@ def test_a_plain_thing_neither_swells_nor_shrinks(ball: torch.Tensor) -> None:
     with torch.no_grad():
         swollen = -surface.distance(0.5 + 0.3 * around, SMALL.field.distance.levels)
     assert swollen.mean().abs() < 0.005, "0.147 of a cube of one when light that was left inside counted as darkness"
+    assert float(trainer.surface.sharpness) > 0.99 * trainer.config.last_sharpness, "nothing here asks for a sharp surface"
 
 
 def test_no_surface_is_an_error(surface: Surface, hull: Hull) -> None:
