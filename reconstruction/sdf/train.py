@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from reconstruction.live import Curve
+from reconstruction.sdf import losses
 from reconstruction.sdf.field import SurfaceField
-from reconstruction.sdf.labels import OBJECT, OUTSIDE, TOLD
 from reconstruction.sdf.pool import Batch, RayPool
-from reconstruction.sdf.render import Rendering, render_rays
+from reconstruction.sdf.render import render_rays
 from reconstruction.sdf.sampling import place_samples
 
 
@@ -89,14 +88,14 @@ class Trainer:
             self.refresh()
         for group, first in zip(self.optimizer.param_groups, self.first_rates, strict=True):
             group["lr"] = first * self._rate()
-        losses = self._losses(self.pool.draw(self.config.rays, self.rng))
+        wanted = self._losses(self.pool.draw(self.config.rays, self.rng))
         self.optimizer.zero_grad(set_to_none=True)
-        total = torch.stack(list(losses.values())).sum()
+        total = torch.stack(list(wanted.values())).sum()
         total.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self._limit_sharpness()
         self.step += 1
-        told = {name: loss.detach() for name, loss in losses.items()}
+        told = {name: loss.detach() for name, loss in wanted.items()}
         self.curve.note(self.step, loss=total.detach(), **told, sharpness=self.surface.sharpness.detach())
         return told
 
@@ -139,62 +138,22 @@ class Trainer:
                 self.cached[tuple(part.T)] = self.surface.base_distances[tuple(part.T)] + residual
 
     def _losses(self, batch: Batch) -> dict[str, Tensor]:
-        config = self.config
+        config, active = self.config, self.active()
         jitter = torch.rand(len(batch.labels), config.samples, generator=self.rng, device=self.device)
         lengths, near = place_samples(batch.origins, batch.directions, self.cached, self.half_width(), jitter)
         batch, lengths = batch.where(near), lengths[near]
-        shown = render_rays(self.surface, batch.origins, batch.directions, lengths, self.active(), self.sheen())
+        shown = render_rays(self.surface, batch.origins, batch.directions, lengths, active, self.sheen())
         return {
-            "colour": self._colour_loss(shown, batch),
-            "mask": config.mask_weight * _mask_loss(shown, batch.labels),
-            "eikonal": config.eikonal_weight * ((shown.gradients.norm(dim=1) - 1) ** 2).mean(),
-            "unseen": config.unseen_weight * self._unseen_loss(),
-            "flat": config.flat_weight * self._flat_loss(shown, batch.plain),
+            "colour": losses.colour_loss(shown, batch, self.exposure),
+            "mask": config.mask_weight * losses.mask_loss(shown, batch.labels),
+            "eikonal": config.eikonal_weight * losses.eikonal_loss(shown),
+            "unseen": config.unseen_weight * losses.unseen_loss(self.surface, self.unseen, active[0], self.rng),
+            "flat": config.flat_weight
+            * losses.flat_loss(self.surface, shown, batch.plain, config.flat_reach, config.flat_points, active[0], self.rng),
             "exposure": config.exposure_weight * self.exposure.square().mean(),
         }
-
-    def _colour_loss(self, shown: Rendering, batch: Batch) -> Tensor:
-        # relative to the mean photo: else one gain for all could trade places with the object's own colour
-        gain, offset = (self.exposure - self.exposure.mean(0))[batch.window].unbind(1)  # the mean photo is the neutral one
-        error = functional.huber_loss(shown.colour * gain.exp() + offset, batch.colours, delta=0.1, reduction="none").mean(1)
-        counts = (batch.labels == OBJECT).to(error)
-        return 10 * (error * counts).sum() / counts.sum().clamp(min=1)  # Huber below delta is e^2 / 2: 10 brings it to |e| / 2
-
-    def _unseen_loss(self) -> Tensor:
-        """Keeps the hull where no photo looks, such as underneath."""
-        if not len(self.unseen):
-            return self.exposure.new_zeros(())
-        points = self.unseen[torch.randint(len(self.unseen), (256,), generator=self.rng, device=self.device)]
-        noise = torch.randn(points.shape, generator=self.rng, device=self.device)
-        return self.surface.residual(points + noise * (0.5 / self.surface.config.base_cells), self.active()[0]).abs().mean()
-
-    def _flat_loss(self, shown: Rendering, plain: Float[Tensor, "r"]) -> Tensor:
-        """The mean turn of the normal over a short way along the surface, where no texture tells a bump from a flat face.
-
-        The turn itself, not its square: many small ones then cost as much as one large, and an edge stays an edge (total variation).
-        """
-        if not len(shown.rays):
-            return self.exposure.new_zeros(())
-        pick = torch.randint(len(shown.rays), (self.config.flat_points,), generator=self.rng, device=self.device)
-        here = functional.normalize(shown.gradients[pick], dim=1)
-        way = torch.randn(here.shape, generator=self.rng, device=self.device)
-        along = way - (way * here.detach()).sum(1, keepdim=True) * here.detach()
-        points = (shown.points[pick] + self.config.flat_reach * along).clamp(0, 1)
-        there = functional.normalize(self.surface.distance_and_gradient(points, self.active()[0])[1], dim=1)
-        turn = ((there - here).square().sum(1) + 1e-4).sqrt()
-        return (turn * plain[shown.rays[pick]]).mean()
 
 
 def _between(first: float, last: float, share: float) -> float:
     """The logarithm of what lies on an exponential from `first` to `last`."""
     return math.log(first) + share * (math.log(last) - math.log(first))
-
-
-def _mask_loss(shown: Rendering, labels: Tensor) -> Tensor:
-    """Cross-entropy of the outline. Where the hull knows better than a mask with a bite, or the mask is doubtful, it has no say.
-
-    Nor has what is object anyway: light that is left where the samples end inside would ask for a surface nearer to the camera.
-    """
-    wanted, told = labels != OUTSIDE, labels < TOLD
-    loss = functional.binary_cross_entropy(shown.opacity.clamp(1e-3, 1 - 1e-3), wanted.to(shown.opacity), reduction="none")
-    return (loss * (told & ~(wanted & shown.stopped))).sum() / told.sum().clamp(min=1)

@@ -10,7 +10,7 @@ import torch
 from benchmarks.reconstruction.speed.clock import PartClock
 from benchmarks.reconstruction.speed.scene import Scene
 from reconstruction.encodings import numba_decoder, numba_grid
-from reconstruction.sdf import render, train
+from reconstruction.sdf import losses, render, train
 from reconstruction.sdf.field import SurfaceField
 from reconstruction.sdf.train import Trainer
 
@@ -56,7 +56,7 @@ def _parts(trainer: Trainer) -> list[tuple[str, Any, str]]:
         ("around the distances", SurfaceField, "distance"),
         ("around the distances", SurfaceField, "distance_and_gradient"),
         ("network, colours", SurfaceField, "colour"),
-        ("unseen places", Trainer, "_unseen_loss"),
+        ("unseen places", losses, "unseen_loss"),
         ("volume rendering", train, "render_rays"),
         ("losses", Trainer, "_losses"),
         ("backward, networks and rendering", torch.Tensor, "backward"),
