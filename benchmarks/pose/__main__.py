@@ -1,12 +1,14 @@
 """Poses of onboarded objects against the truth: recall by visible share, BOP's average recall, false alarms, time.
 
 usage: python -m benchmarks.pose [--generated NAME ...] [--scans FOLDER] [--board SCENE NAME ...] [--lmo FOLDER [--lmo-only NAME ...]]
-                                 [--images 60] [--profile standard] [--out runs/bench]
+                                 [--photos 60] [--images 60] [--profile standard] [--out runs/bench]
 
 (a) objects that the code renders, and scanned ones where their folder is given; (b) a real tag-board scene; (c) BOP's LM-O, the objects
 onboarded from captures rendered of the given models. Each is onboarded unless OUT/pose has it, and asked about with the true box, by
 searching the image, and with depth where there is any. Images of the other objects of (a) give the false alarms. A record for each data
 set and object goes to OUT/pose.json; those of other runs stay in it. The seed is 7.
+
+With fewer or more photos than 60 a generated object is another one, NAME-of-N: how many photos do poses need?
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ def main() -> None:
     parser.add_argument("--board", nargs="+", metavar=("SCENE", "NAME"), default=[])
     parser.add_argument("--lmo", type=Path)
     parser.add_argument("--lmo-only", nargs="*", default=list(lmo.OBJECTS))
+    parser.add_argument("--photos", type=int, default=generated.PHOTOS, help="of each of (a)")
     parser.add_argument("--images", type=int, default=60)
     parser.add_argument("--profile", default="standard")
     parser.add_argument("--out", type=Path, default=Path("runs/bench"))
@@ -64,11 +67,12 @@ def main() -> None:
 def _generated(a: argparse.Namespace, console: Console) -> list[Prepared]:
     subjects, prepared = list_subjects(a.scans), []
     for name in a.generated:
-        folder = a.out / "pose" / "generated" / name
-        console.rule(f"onboarding {name}")
+        called = name if a.photos == generated.PHOTOS else f"{name}-of-{a.photos}"
+        folder = a.out / "pose" / "generated" / called
+        console.rule(f"onboarding {called}")
         with Bars(console) as bars:
-            workspace = generated.onboard(folder, name, subjects[name], Recipe(a.profile), bars)
-        prepared.append((generated.make_tests(folder, name, subjects[name], a.images, workspace), workspace))
+            workspace = generated.onboard(folder, name, subjects[name], Recipe(a.profile), bars, a.photos)
+        prepared.append((generated.make_tests(folder, called, subjects[name], a.images, workspace), workspace))
     return prepared
 
 

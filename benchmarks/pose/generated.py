@@ -17,14 +17,21 @@ from surfemb.judging.find_symmetry import find_symmetry
 from workers.pipeline import Recipe, StageEvent
 
 PHOTO = CaptureConfig(width=960, height=720, depth=True)
+PHOTOS = 60
 FROM_ABOVE = {"mug": 8}  # photos that look into what is hollow
 
 
 def onboard(
-    folder: Path, name: str, make_mesh: Callable[[], Mesh], recipe: Recipe, on_event: Callable[[StageEvent], None], true_masks: bool = False
+    folder: Path,
+    name: str,
+    make_mesh: Callable[[], Mesh],
+    recipe: Recipe,
+    on_event: Callable[[StageEvent], None],
+    photos: int = PHOTOS,
+    true_masks: bool = False,
 ) -> Workspace:
-    """Photographs the object and onboards it in `folder`."""
-    config = replace(PHOTO, photos=60, held_out=0, from_above=FROM_ABOVE.get(name, 0))
+    """Takes `photos` of the object and onboards it in `folder`."""
+    config = replace(PHOTO, photos=photos, held_out=0, from_above=FROM_ABOVE.get(name, 0))
     capture = captures.load_or_render(folder / "capture", config, make_mesh)
     return captures.onboard(folder, capture, recipe, on_event, capture.photos[0].mask_path.parent if true_masks else None)
 
