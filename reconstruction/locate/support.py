@@ -79,7 +79,11 @@ def plane_from_points(points: Float[ndarray, "n 3"], views: Sequence[View], seed
         if close.sum() > best_count:
             best, best_count = close, int(close.sum())
     if best_count < max(30, 0.05 * len(sample)):
-        raise CaptureError("the object stands on no plane that could be found", try_next="put it on a table, or use a tag board")
+        raise CaptureError(
+            "no plane was found that the object stands on: the table shows too little, or, with nothing else in sight, photos of two sides"
+            " with the same print were placed on each other",
+            try_next="put it on a tag board or on something printed, a newspaper say, and keep that in the pictures",
+        )
     middle = sample[best].mean(0)
     normal = np.linalg.svd(sample[best] - middle, full_matrices=False)[2][-1]
     return _towards_cameras(normal, float(normal @ middle), views, "points")
