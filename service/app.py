@@ -27,9 +27,9 @@ from workers.files.storage import sweep_regularly
 from workers.logs import configure
 from workers.pipeline import Pipeline, load
 from workers.queue import Mailbox, celery_app
+from workers.rows.database import Database
 from workers.rows.events import EventStore
 from workers.rows.keys import KeyStore
-from workers.rows.tables import Database
 
 SWITCH_S = 0.0005
 """The event loop waits for the interpreter behind the threads of uploads: by default 5 ms, at each of its many turns."""

@@ -17,9 +17,9 @@ from workers.files.storage import Storage
 from workers.pipeline import Pipeline
 from workers.queue import Mailbox
 from workers.rows.beats import Beats
+from workers.rows.database import Database
 from workers.rows.jobs import JobStore
 from workers.rows.keys import KeyStore
-from workers.rows.tables import Database
 
 
 @dataclass(frozen=True)

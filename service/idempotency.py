@@ -17,7 +17,8 @@ from sqlalchemy.exc import IntegrityError
 
 from reconstruction.errors import InputError
 from service.problems import StillRunning
-from workers.rows.tables import ANSWERS, Database
+from workers.rows.database import Database
+from workers.rows.tables import ANSWERS
 
 STILL_RUNNING_S = 120.0
 KEPT_S = 86_400.0

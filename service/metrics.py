@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from reconstruction.errors import PipelineError
 from workers.rows.census import Census, take_census
-from workers.rows.tables import Database
+from workers.rows.database import Database
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)

@@ -16,7 +16,7 @@ from starlette.routing import Match
 from reconstruction.errors import PipelineError
 from workers.files.space import is_full
 from workers.logs import request_id
-from workers.rows.tables import is_unreachable
+from workers.rows.database import is_unreachable
 
 _log = logging.getLogger("snap6d")
 

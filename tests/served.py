@@ -24,8 +24,8 @@ from uploads_made import options, photo
 from workers.files.bucket import Bucket
 from workers.files.opening import open_storage
 from workers.files.storage import Storage
+from workers.rows.database import Database
 from workers.rows.parts import change_part
-from workers.rows.tables import Database
 from workers.settings import Settings
 
 ROOT = Path(__file__).parents[1]

@@ -37,6 +37,7 @@ LIGHT = {
     "workers.queue",
     "workers.rows.beats",
     "workers.rows.census",
+    "workers.rows.database",
     "workers.rows.events",
     "workers.rows.forecast",
     "workers.rows.jobs",

@@ -6,7 +6,7 @@ import socket
 import sys
 
 from workers.rows.beats import Beats
-from workers.rows.tables import Database
+from workers.rows.database import Database
 from workers.settings import Settings
 
 

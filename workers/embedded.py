@@ -27,8 +27,8 @@ from workers.gpus import gpu_names
 from workers.leash import stop_group
 from workers.logs import form_for_terminal
 from workers.queue import CPU, ESTIMATE, GPU, socket_url
+from workers.rows.database import Database
 from workers.rows.keys import KeyStore
-from workers.rows.tables import Database
 from workers.settings import Settings
 
 LONGEST_SOCKET_PATH = 100  # the kernel's limit is 108

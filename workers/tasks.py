@@ -28,7 +28,7 @@ from workers.logs import FIELDS, bind, configure
 from workers.pipeline import Pipeline, load
 from workers.rows.beats import Beats
 from workers.rows.claims import Claim, ClaimStore, LeaseLost
-from workers.rows.tables import Database
+from workers.rows.database import Database
 from workers.runner import run_pipeline
 from workers.settings import Settings
 from workers.watch import Watch

@@ -31,8 +31,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from workers.rows.database import Database
 from workers.rows.objects import DEFAULT_TENANT, insert_object
-from workers.rows.tables import Database
 from workers.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -18,8 +18,8 @@ import snap6d
 from snap6d import Estimate, Event, Job, Snap6D
 from snap6d.events import parse
 from snap6d.reading import read
+from workers.rows.database import Database
 from workers.rows.keys import KeyStore
-from workers.rows.tables import Database
 
 
 @pytest.fixture

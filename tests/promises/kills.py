@@ -15,7 +15,8 @@ from promise_stages import CHECKPOINT_STEPS, NAMES, STEP_S
 from sqlalchemy import Connection, func, select
 from uploads_made import options, photo
 
-from workers.rows.tables import ATTEMPTS, JOBS, Database
+from workers.rows.database import Database
+from workers.rows.tables import ATTEMPTS, JOBS
 
 MAX_HITS = 2  # of one stage: the third would rightly be its last
 

@@ -15,7 +15,7 @@ from uploads_made import options, photo
 
 from service.metrics import families
 from workers.rows.census import take_census
-from workers.rows.tables import Database
+from workers.rows.database import Database
 
 
 @pytest.fixture

@@ -10,10 +10,11 @@ from workers.failures import StageCrashed
 from workers.logs import bound
 from workers.pipeline import StageEvent
 from workers.rows.claims import Claim, ClaimStore, LeaseLost
+from workers.rows.database import Database
 from workers.rows.events import EventStore
 from workers.rows.jobs import JobStore
 from workers.rows.objects import ObjectStore
-from workers.rows.tables import Database, new_id
+from workers.rows.tables import new_id
 
 
 class Rows:

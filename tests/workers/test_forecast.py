@@ -9,9 +9,10 @@ import pytest
 
 from workers.pipeline import PIPELINE, StageEvent
 from workers.rows.claims import ClaimStore
+from workers.rows.database import Database
 from workers.rows.forecast import BUILT_IN, Size, StageRun, forecast, time_left
 from workers.rows.jobs import JobRow, JobStore
-from workers.rows.tables import Database, new_id
+from workers.rows.tables import new_id
 
 STAGES = ("sfm", "surface")
 

@@ -8,10 +8,10 @@ import pytest
 
 from workers.failures import Conflict, FilesLost, StorageUnreachable
 from workers.files.space import waiting, waits
+from workers.rows.database import Database
 from workers.rows.jobs import JobStore
 from workers.rows.objects import ImageRow, ObjectStore
 from workers.rows.parts import read_parts
-from workers.rows.tables import Database
 
 
 class Lab:

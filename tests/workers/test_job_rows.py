@@ -18,9 +18,10 @@ from workers.pipeline import StageEvent
 from workers.rows import tables
 from workers.rows.beats import Beats
 from workers.rows.claims import ClaimStore, LeaseLost
+from workers.rows.database import Database, is_unreachable
 from workers.rows.jobs import JobStore
 from workers.rows.objects import ObjectStore
-from workers.rows.tables import Database, new_id
+from workers.rows.tables import new_id
 
 STAGES = ("sfm", "surface")
 
@@ -291,5 +292,5 @@ def test_a_writer_that_froze_keeps_nobody_waiting(url: str, monkeypatch: pytest.
 
     with pytest.raises(DBAPIError) as caught:
         freeze()
-    assert tables.is_unreachable(caught.value)
+    assert is_unreachable(caught.value)
     assert frozen.new_job() != others.new_job()

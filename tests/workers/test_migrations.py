@@ -16,9 +16,10 @@ from real_servers import postgres
 
 from reconstruction.errors import StorageError
 from workers.rows import migrations
+from workers.rows.database import Database
 from workers.rows.jobs import JobStore
 from workers.rows.objects import DEFAULT_TENANT, ObjectStore
-from workers.rows.tables import METADATA, Database
+from workers.rows.tables import METADATA
 
 OBJECT = "INSERT INTO objects VALUES ('obj_1', 'mug', 'ready', 12, 1.0, 2.0)"
 JOB = (

@@ -24,10 +24,11 @@ from workers.files.storage import FolderStorage, Storage
 from workers.logs import bound
 from workers.pipeline import StageEvent
 from workers.rows.claims import Claim, ClaimStore, LeaseLost
+from workers.rows.database import Database
 from workers.rows.jobs import JobStore
 from workers.rows.objects import ObjectStore
 from workers.rows.parts import change_part, label_at, read_parts, write_parts
-from workers.rows.tables import Database, new_id
+from workers.rows.tables import new_id
 from workers.settings import Settings
 from workers.watch import Watch
 

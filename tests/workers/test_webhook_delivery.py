@@ -18,8 +18,9 @@ from standardwebhooks import WebhookVerificationError
 
 from reconstruction.errors import CaptureError
 from workers.rows.claims import ClaimStore, LeaseLost
+from workers.rows.database import Database
 from workers.rows.jobs import Conflict, JobStore, NotFound
-from workers.rows.tables import Database, new_id
+from workers.rows.tables import new_id
 from workers.settings import Settings
 from workers.webhooks.courier import Courier
 from workers.webhooks.outbox import Answer, Outbox
@@ -165,7 +166,7 @@ def test_a_process_killed_after_the_end_of_a_job_has_lost_nothing(house: House, 
     hook_id, secret = house.hook(receiver.url)
     job_id = house.new_job()
     program = (
-        "import os, signal, sys; from workers.rows.claims import ClaimStore; from workers.rows.tables import Database\n"
+        "import os, signal, sys; from workers.rows.claims import ClaimStore; from workers.rows.database import Database\n"
         "claims = ClaimStore(Database(sys.argv[1]), 'p'); claims.finish(claims.claim(sys.argv[2], 'w'), 'succeeded')\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )

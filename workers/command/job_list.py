@@ -11,8 +11,8 @@ from reconstruction.errors import InputError
 from snap6d import Snap6D
 from workers.command.remote import taught_by_the_service
 from workers.pipeline import load
+from workers.rows.database import Database
 from workers.rows.jobs import JobStore
-from workers.rows.tables import Database
 from workers.settings import Settings
 
 MOST = 200

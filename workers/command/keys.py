@@ -46,8 +46,8 @@ def revoke_key(key_id: str, data: DataOption = None) -> None:
 
 
 def _key_store(data: Path | None) -> Any:
+    from workers.rows.database import Database
     from workers.rows.keys import KeyStore
-    from workers.rows.tables import Database
     from workers.settings import Settings
 
     return KeyStore(Database(Settings.of(data).database))

@@ -18,7 +18,7 @@ from reconstruction.errors import PipelineError
 from workers.files.opening import open_storage
 from workers.logs import about, bound, configure
 from workers.pipeline import Pipeline, load
-from workers.rows.tables import Database
+from workers.rows.database import Database
 from workers.settings import Settings
 
 STUCK_S = 60.0  # past its deadline: far longer than any one box of a question takes

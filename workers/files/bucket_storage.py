@@ -26,8 +26,9 @@ from workers.failures import FilesLost
 from workers.files.bucket import Bucket
 from workers.files.copies import digest, frozen, has_gone_on, matches, move_all, only_writer, trim, use
 from workers.files.storage import LEFTOVER_S, Kind, Storage, Tell, quietly, remove_leftovers
+from workers.rows.database import Database
 from workers.rows.parts import CAPTURE, IMAGES, LOOSE, File, Files, Parts, change_part, label_at, read_parts, write_parts
-from workers.rows.tables import OBJECTS, Database
+from workers.rows.tables import OBJECTS
 from workers.settings import Settings
 
 TRIES = 3  # a file may go between the look at the rows and the look at the bucket, because newer rows count

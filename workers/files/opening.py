@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from workers.files.storage import FolderStorage, Kind, Storage
-from workers.rows.tables import Database
+from workers.rows.database import Database
 from workers.settings import Settings
 
 

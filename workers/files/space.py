@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from reconstruction.errors import PipelineError, StorageError
 from workers.failures import StorageUnreachable
-from workers.rows.tables import is_unreachable
+from workers.rows.database import is_unreachable
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 LEFT_WHEN_FULL = 1 << 20  # what a full disk has left: the last file that did not fit was larger than the gap

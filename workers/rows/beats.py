@@ -6,7 +6,8 @@ import time
 
 from sqlalchemy import delete, insert, or_, select
 
-from workers.rows.tables import WORKERS, Database
+from workers.rows.database import Database
+from workers.rows.tables import WORKERS
 
 FORGOTTEN_AFTER_S = 3600
 

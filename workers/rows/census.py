@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 
 from workers.queue import CPU, ESTIMATE
-from workers.rows.tables import ATTEMPTS, JOBS, WORKERS, Database
+from workers.rows.database import Database
+from workers.rows.tables import ATTEMPTS, JOBS, WORKERS
 
 STATUSES = ("queued", "running", "canceling", "succeeded", "failed", "canceled")
 

@@ -16,10 +16,11 @@ from reconstruction.errors import PipelineError, StorageError
 from workers.failures import StageCrashed, error_to_json
 from workers.pipeline import CPU, Recipe, StageEvent
 from workers.publish import finite
+from workers.rows.database import Database
 from workers.rows.events import tell_stage, tell_status
 from workers.rows.objects import set_object_state
 from workers.rows.parts import Parts, label_at, write_parts
-from workers.rows.tables import ATTEMPTS, HELD, JOBS, USAGE, Database
+from workers.rows.tables import ATTEMPTS, HELD, JOBS, USAGE
 from workers.webhooks.announcing import announce
 
 OBJECT_STATE = {"succeeded": "ready", "failed": "failed", "canceled": "draft"}

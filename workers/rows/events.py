@@ -17,7 +17,8 @@ from workers.failures import error_to_json
 from workers.logs import request_id
 from workers.pipeline import StageEvent
 from workers.publish import finite
-from workers.rows.tables import ATTEMPTS, JOBS, METADATA, Database
+from workers.rows.database import Database
+from workers.rows.tables import ATTEMPTS, JOBS, METADATA
 
 PROGRESS = "stage.progress"
 

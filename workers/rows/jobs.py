@@ -15,10 +15,11 @@ from reconstruction.capture_warnings import CaptureWarning, collect_warnings
 from workers.failures import Conflict, NotFound
 from workers.pipeline import CPU
 from workers.rows.attempts import StageRow, stage_rows
+from workers.rows.database import Database
 from workers.rows.events import tell_status
 from workers.rows.forecast import Size, forecast_from, time_left
 from workers.rows.objects import ImageRow, insert_images, insert_object, refuse_while_busy, set_object_state
-from workers.rows.tables import ENDED, HELD, JOBS, WORKERS, Database, new_id
+from workers.rows.tables import ENDED, HELD, JOBS, WORKERS, new_id
 from workers.webhooks.announcing import announce
 
 

@@ -11,7 +11,8 @@ from sqlalchemy import func, insert, select, update
 
 from reconstruction.errors import InputError
 from workers.failures import NotFound
-from workers.rows.tables import KEYS, Database, new_id
+from workers.rows.database import Database
+from workers.rows.tables import KEYS, new_id
 
 PREFIX = "s6d_"
 

@@ -13,9 +13,10 @@ from sqlalchemy import Connection, Select, and_, case, delete, func, insert, sel
 from reconstruction.capture_warnings import CaptureWarning
 from workers.failures import Conflict, NotFound
 from workers.rows.attempts import warnings_of
+from workers.rows.database import Database
 from workers.rows.parts import IMAGES as IMAGES_PART
 from workers.rows.parts import Files, change_part, read_parts
-from workers.rows.tables import ENDED, IMAGES, JOBS, OBJECTS, USAGE, Database, new_id
+from workers.rows.tables import ENDED, IMAGES, JOBS, OBJECTS, USAGE, new_id
 
 DEFAULT_TENANT = "default"
 """Whose everything is, as long as there are no API keys."""

@@ -10,7 +10,7 @@ from importlib.metadata import version
 import httpcore
 
 from reconstruction.errors import PipelineError
-from workers.rows.tables import Database
+from workers.rows.database import Database
 from workers.settings import Settings
 from workers.webhooks.addresses import Resolve, look_up
 from workers.webhooks.outbox import Answer, Delivery, Outbox

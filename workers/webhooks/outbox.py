@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import and_, delete, func, select, update
 
-from workers.rows.tables import Database
+from workers.rows.database import Database
 from workers.webhooks.tables import DELIVERIES, WEBHOOKS
 
 GONE = 410

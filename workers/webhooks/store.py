@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import and_, delete, func, insert, select
 
 from workers.failures import Conflict, NotFound
-from workers.rows.tables import Database, new_id
+from workers.rows.database import Database
+from workers.rows.tables import new_id
 from workers.webhooks.signing import new_secret
 from workers.webhooks.tables import DELIVERIES, WEBHOOKS
 
