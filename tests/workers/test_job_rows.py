@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from reconstruction.errors import CaptureError, StorageError
 from workers.failures import Conflict, NotFound, StageCrashed
 from workers.pipeline import StageEvent
-from workers.rows import tables
+from workers.rows import database, tables
 from workers.rows.beats import Beats
 from workers.rows.claims import ClaimStore, LeaseLost
 from workers.rows.database import Database, is_unreachable
@@ -213,10 +213,10 @@ def test_what_is_to_be_canceled_needs_no_worker_of_its_queue(hasty: Rows) -> Non
 def test_processes_that_start_at_once_share_the_tables(url: str) -> None:
     with ThreadPoolExecutor(8) as pool:
         databases = list(pool.map(lambda _: Database(url), range(8)))
-    for database in databases:
-        with database.read() as db:
+    for opened in databases:
+        with opened.read() as db:
             assert db.execute(text("SELECT count(*) FROM jobs")).scalar() == 0
-        database.close()
+        opened.close()
 
 
 def test_canceling_and_resuming(rows: Rows) -> None:
@@ -280,7 +280,7 @@ def test_computing_is_counted_and_stays_counted(rows: Rows) -> None:
 
 
 def test_a_writer_that_froze_keeps_nobody_waiting(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "WRITE_WITHIN_S", 1)
+    monkeypatch.setattr(database, "WRITE_WITHIN_S", 1)
     frozen, others = Rows(url), Rows(url)
     job_id = frozen.new_job()
 
