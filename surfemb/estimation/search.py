@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -15,13 +16,15 @@ from surfemb.estimation.correspondences import QueryModel, Surface, query_pixels
 from surfemb.estimation.inputs import Box
 
 _STRIDE = 2
+_SAME = 0.6  # overlap of two boxes around one thing
 
 
 @dataclass(frozen=True)
 class SearchConfig:
     """smallest, largest: the object's longer side as a share of the image's longer side. step: between two levels of the pyramid.
 
-    max_blobs: per level, checked for consistent correspondences. candidates: boxes handed on to a full estimate.
+    max_blobs: per level, checked for consistent correspondences. candidates: boxes of all levels so far that are handed on to a full
+    estimate. max_pixels: of a level.
     """
 
     smallest: float = 0.06
@@ -41,23 +44,36 @@ class _Candidate:
 
 def find_boxes(
     model: QueryModel, surface: Surface, image: UInt8[ndarray, "h w 3"], camera: Camera, object_px: float, config: SearchConfig
-) -> list[Box]:
-    """Boxes likely to hold the object, best first; empty where nothing looks like it.
+) -> Iterator[list[Box]]:
+    """Boxes likely to hold the object, best first, level by level of a pyramid: what is small in the image comes last, and takes longest.
 
-    `object_px` is the longer side that the network knows best: each level of the pyramid brings one apparent size to it.
+    Empty where nothing looks like it; no box is given again. `object_px` is the longer side that the network knows best: each level
+    brings one apparent size to it.
     """
     found: list[_Candidate] = []
-    size, longest = config.smallest, max(image.shape[:2])
-    while size <= config.largest * config.step**0.5:
-        scale = object_px / (size * longest)
-        if scale**2 * image.shape[0] * image.shape[1] <= config.max_pixels:
-            found += _level(model, surface, image, camera, scale, object_px, config)
-        size *= config.step
+    given: list[_Candidate] = []
+    for scale in _scales(image.shape[:2], object_px, config):
+        found += _level(model, surface, image, camera, scale, object_px, config)
+        best = _apart(found, config.candidates)
+        new = [candidate for candidate in best if all(overlap(candidate.box, old.box) < _SAME for old in given)]
+        given += new
+        yield [candidate.box for candidate in new]
+
+
+def _scales(shape: tuple[int, int], object_px: float, config: SearchConfig) -> list[float]:
+    """From the coarsest level to the finest that is not too large."""
+    count = 1 + int(np.log(config.largest / config.smallest) / np.log(config.step) + 0.5)
+    scales = [object_px / (config.smallest * config.step**i * max(shape)) for i in reversed(range(count))]
+    return [scale for scale in scales if scale**2 * shape[0] * shape[1] <= config.max_pixels]
+
+
+def _apart(candidates: list[_Candidate], most: int) -> list[_Candidate]:
+    """The best-supported ones, none over a better one."""
     kept: list[_Candidate] = []
-    for candidate in sorted(found, key=lambda c: -c.support):
-        if len(kept) < config.candidates and all(overlap(candidate.box, other.box) < 0.6 for other in kept):
+    for candidate in sorted(candidates, key=lambda c: -c.support):
+        if len(kept) < most and all(overlap(candidate.box, other.box) < _SAME for other in kept):
             kept.append(candidate)
-    return [candidate.box for candidate in kept]
+    return kept
 
 
 def _level(
