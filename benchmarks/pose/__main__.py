@@ -29,7 +29,8 @@ from benchmarks.pose.record import summarise
 from benchmarks.pose.testset import TestImage, TestSet
 from benchmarks.reconstruction.subjects import list_subjects
 from reconstruction.workspace import Workspace
-from surfemb.estimation.estimator import EstimatorConfig, PoseEstimator
+from surfemb.estimation.config import EstimatorConfig
+from surfemb.estimation.estimator import PoseEstimator
 from surfemb.judging.reliability import reliability, to_json
 from surfemb.judging.trials import RIGHT
 from workers.command.console import Bars

@@ -22,6 +22,7 @@ from reconstruction.scene import RigidTransform
 from surfemb.estimation.correspondences import Evidence, Surface
 from surfemb.estimation.estimator import PoseEstimator
 from surfemb.estimation.increments import increment
+from surfemb.estimation.look import Target
 from surfemb.estimation.pnp import HypothesisConfig, PoseBatch, draw_correspondences, plausible
 from surfemb.estimation.solve import solve_crop
 from surfemb.judging.trials import RIGHT
@@ -32,12 +33,13 @@ IMAGES = 10
 
 def measure_speedup(estimator: PoseEstimator, tests: TestSet) -> dict[str, Any]:
     """Median milliseconds and recall of both searches on the same network outputs, one pass each."""
+    target = estimator.target
     ours: list[tuple[float, bool]] = []
     plain: list[tuple[float, bool]] = []
     for image in tests.images[:: max(1, -(-len(tests.images) // IMAGES))]:
-        evidence = estimator.observe(image.pixels(), image.camera, tests.box(image), estimator.config.rolls_deg)
-        ours.append(_timed(lambda e=evidence: _ours(estimator, e), tests, image))  # type: ignore[misc]
-        plain.append(_timed(lambda e=evidence: solve_plainly(e, estimator.surface, estimator.rasterizer), tests, image))  # type: ignore[misc]
+        evidence = target.observe(image.pixels(), image.camera, tests.box(image), target.config.rolls_deg)
+        ours.append(_timed(lambda e=evidence: _ours(target, e), tests, image))  # type: ignore[misc]
+        plain.append(_timed(lambda e=evidence: solve_plainly(e, target.surface, target.rasterizer), tests, image))  # type: ignore[misc]
     (ms, right), (plain_ms, plain_right) = (np.array(rows, float).T for rows in (ours, plain))
     return {
         "speedup_over_plain": round(float(np.median(plain_ms) / np.median(ms)), 2),
@@ -54,8 +56,8 @@ def _timed(solve: Callable[[], RigidTransform | None], tests: TestSet, image: Te
     return milliseconds, answer.add < RIGHT
 
 
-def _ours(estimator: PoseEstimator, evidence: Evidence) -> RigidTransform | None:
-    found = solve_crop(evidence, estimator.surface, estimator.rasterizer, estimator.config.solve, [], estimator.config.seed)
+def _ours(target: Target, evidence: Evidence) -> RigidTransform | None:
+    found = solve_crop(evidence, target.surface, target.rasterizer, target.config.solve, [], target.config.seed)
     return found[0].cam_from_obj if found else None
 
 

@@ -12,7 +12,6 @@ from numpy import ndarray
 from surfemb.estimation.estimator import PoseEstimator
 from surfemb.judging.draw import draw_pose
 from surfemb.judging.trials import Trial
-from surfemb.samples.viewpoints import projected_box
 
 
 def overlay_sheet(estimator: PoseEstimator, trials: Sequence[Trial], count: int, tile_px: int = 320) -> UInt8[ndarray, "h w 3"]:
@@ -26,7 +25,7 @@ def overlay_sheet(estimator: PoseEstimator, trials: Sequence[Trial], count: int,
 
 def _tile(estimator: PoseEstimator, trial: Trial, tile_px: int) -> UInt8[ndarray, "t t 3"]:
     view = trial.view
-    box = projected_box(view.camera, view.cam_from_world, estimator.surface.points)
+    box = estimator.target.box(view.camera, view.cam_from_world)
     assert box is not None, "the object is in front of every camera of its capture"
     crop = view.camera.crop_towards(box, tile_px, 1.8)
     tile = crop.warp(view.photo())

@@ -36,7 +36,7 @@ def judge(estimator: PoseEstimator, view: View, same: Sequence[RigidTransform], 
     """same: turns under which the object looks the same, the identity among them."""
     if answer is None:
         return Trial(view, kind, None, view.cam_from_world, np.inf, np.inf)
-    points, diameter = estimator.surface.points, estimator.mesh.diameter
+    points, diameter = estimator.target.surface.points, estimator.mesh.diameter
     truths = [view.cam_from_world @ turn for turn in same]
     errors = [add_error(answer.cam_from_obj, truth, points) / diameter for truth in truths]
     nearest = int(np.argmin(errors))

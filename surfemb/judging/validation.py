@@ -16,7 +16,8 @@ from reconstruction.scene.transforms import rotation_error_deg
 from reconstruction.scene.view import load_views
 from reconstruction.stage import Progress, Quality, Stage, StageContext, silent
 from surfemb.estimation.confidence import Confidence, fit_confidence
-from surfemb.estimation.estimator import EstimatorConfig, PoseEstimator
+from surfemb.estimation.config import EstimatorConfig
+from surfemb.estimation.estimator import PoseEstimator
 from surfemb.estimation.search import overlap
 from surfemb.estimation.twins import find_twins
 from surfemb.judging.find_symmetry import find_symmetry
@@ -25,7 +26,6 @@ from surfemb.judging.overlays import overlay_sheet
 from surfemb.judging.questions import SHOWING, Kind, Question, QuestionConfig, questions, unseen_pictures
 from surfemb.judging.reliability import reliability, to_json
 from surfemb.judging.trials import Trial, judge
-from surfemb.samples.viewpoints import projected_box
 from surfemb.split import split_views
 from surfemb.symmetry import Symmetry
 
@@ -86,7 +86,7 @@ def measure_accuracy(
 
 
 def _trials(estimator: PoseEstimator, view: View, same: list[RigidTransform], asked: Iterable[Question]) -> Iterator[Trial]:
-    box = projected_box(view.camera, view.cam_from_world, estimator.surface.points)
+    box = estimator.target.box(view.camera, view.cam_from_world)
     for question in asked:
         poses = estimator.estimate(question.photo, question.camera, question.boxes).poses
         answer = poses[0] if poses else None
@@ -144,7 +144,7 @@ def run(config: ValidationConfig, context: StageContext) -> Quality:
     estimator = PoseEstimator.load(workspace.root, replace(config.estimator, min_score=0.0), calibrated=False)
     _, held_out = split_views(load_views(workspace.views))
     symmetry = find_symmetry(estimator.mesh, config.seed)
-    estimator.twins = find_twins(symmetry.exact, symmetry.shape)
+    estimator.target = replace(estimator.target, twins=find_twins(symmetry.exact, symmetry.shape))
     accuracy = measure_accuracy(estimator, held_out, symmetry.exact, config, context.progress)
     metric = json.loads(workspace.scale.read_text())["units"] == "m"
     doc = summarise(accuracy, estimator.mesh.diameter, config.estimator.min_score, metric)

@@ -13,7 +13,8 @@ from reconstruction.scene import Camera, Mesh, RigidTransform, View
 from reconstruction.scene.images import write_mask, write_photo
 from reconstruction.workspace import Workspace
 from surfemb.estimation.confidence import Confidence, fit_confidence
-from surfemb.estimation.estimator import FACING, EstimatorConfig, PoseEstimator
+from surfemb.estimation.config import EstimatorConfig
+from surfemb.estimation.estimator import FACING, PoseEstimator
 from surfemb.estimation.scoring import Fit
 from surfemb.judging.draw import draw_pose
 from surfemb.judging.metrics import add_error, recall
@@ -202,7 +203,7 @@ def test_what_another_version_calibrated_is_refused_but_can_be_validated_anew(me
     workspace.accuracy.write_text('{"confidence": {"weights": [1, 2], "bias": 0}}')
     with pytest.raises(InputError, match="--resume"):
         PoseEstimator.load(tmp_path, CONFIG)
-    assert PoseEstimator.load(tmp_path, CONFIG, calibrated=False).confidence == Confidence()
+    assert PoseEstimator.load(tmp_path, CONFIG, calibrated=False).target.confidence == Confidence()
 
 
 def a_fit(iou: float, agreement: float, gain: float) -> Fit:

@@ -13,8 +13,9 @@ from estimation_oracle import DARKEST, Oracle, Painted, random_pose
 from reconstruction.rasterizers import make_rasterizer
 from reconstruction.scene import Camera, Mesh, RigidTransform
 from reconstruction.scene.transforms import rotation_error_deg
+from surfemb.estimation.config import EstimatorConfig
 from surfemb.estimation.correspondences import Evidence, sample_surface
-from surfemb.estimation.estimator import EstimatorConfig, PoseEstimator
+from surfemb.estimation.estimator import PoseEstimator
 from surfemb.estimation.rolled import observe
 from surfemb.estimation.twins import TwinConfig, find_twins, verdict
 from surfemb.judging.find_symmetry import find_symmetry

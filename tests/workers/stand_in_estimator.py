@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +37,11 @@ class Found:
     timing_ms: dict[str, float]
 
 
-@dataclass(frozen=True)
-class Config:
-    rasterizer: str = "stand-in"
-
-
 @dataclass
 class StandInEstimator:
     object_dir: Path
     name: str
-    config: Config = field(default_factory=Config)
+    rasterizer: str = "stand-in"
     device: str = "cpu"
 
     @property

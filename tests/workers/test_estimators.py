@@ -164,7 +164,7 @@ def test_an_answer_of_the_real_estimator(tmp_path: Path) -> None:
     loaded = estimators.get(workspace.root)
     assert 10 < loaded.mib < 20
     camera, pose = Camera(64, 48, 60, 60, 32, 24), RigidTransform(np.eye(3), np.array([0.0, 0.0, 0.3]))
-    mask = silhouette(loaded.estimator.surface, loaded.estimator.rasterizer, camera, pose)
+    mask = silhouette(loaded.estimator.target.surface, loaded.estimator.target.rasterizer, camera, pose)
     told = pose_to_json(
         "ball", Frame(np.zeros((48, 64, 3), np.uint8), camera, "given"), PoseEstimate(pose, 0.9, 0.9, (0, 0, 1, 1), mask), "none"
     )
