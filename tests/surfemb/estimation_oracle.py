@@ -64,10 +64,10 @@ class Painted:
 
 
 class Oracle:
-    """Answers with the keys of the painted coordinates. outliers: share of pixels that show another surface point."""
+    """Answers with the keys of the painted coordinates. outliers: share of pixels that show another surface point. asked: pixels so far."""
 
     def __init__(self, mesh: Mesh, outliers: float = 0.0, noise: float = 0.0, sharpness: float = 60.0, seed: int = 0) -> None:
-        self.mesh, self.outliers, self.noise, self.sharpness, self.seed = mesh, outliers, noise, sharpness, seed
+        self.mesh, self.outliers, self.noise, self.sharpness, self.seed, self.asked = mesh, outliers, noise, sharpness, seed, 0
         rng = np.random.default_rng(seed)
         directions = Rotation.random(6, rng=rng).as_matrix()[:, 0]
         self.waves = torch.from_numpy((directions * rng.uniform(1.5, 6, (6, 1)) / (mesh.diameter / 2)).astype(np.float32))
@@ -81,6 +81,7 @@ class Oracle:
         rng = np.random.default_rng(self.seed + 1)
         pixels = 255 * crops.permute(0, 2, 3, 1).numpy()
         darkest = pixels.min(-1).astype(np.float32)
+        self.asked += darkest.size
         full = np.stack([cv2.dilate(channel, np.ones((5, 5), np.uint8)) for channel in darkest])
         seen = (darkest > 0.5 * full) & (full > DARKEST - 12)  # more than half of the pixel: where the crop was resampled it is darker
         lower, upper = self.mesh.bounds

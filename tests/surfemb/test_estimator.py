@@ -78,6 +78,23 @@ def test_without_a_box_the_object_is_found_wherever_it_is(mesh: Mesh, estimator:
         assert estimates.timing_ms["total"] >= estimates.timing_ms["search"] > 0
 
 
+def test_a_search_ends_with_a_sure_answer(mesh: Mesh) -> None:
+    """What is large in the image costs a fraction of what is small, and of a search for what is not there."""
+    oracle, pixels = Oracle(mesh, 0.1), []
+    estimator = PoseEstimator(oracle, mesh, CONFIG)
+    for distance in (3.0, 10.0, None):
+        truth = random_pose(np.random.default_rng(0), (distance or 1.0) * mesh.diameter)
+        image = Painted(mesh).picture(CAMERA, truth) if distance else np.zeros((360, 480, 3), np.uint8)
+        oracle.asked = 0
+        scores = [pose.score for pose in estimator.estimate(image, CAMERA).poses]
+        assert all(score > 0.9 for score in scores)
+        assert len(scores) == (distance is not None)
+        pixels.append(oracle.asked)
+    large, small, stranger = pixels
+    assert large < 0.5 * small
+    assert large < 0.5 * stranger
+
+
 def test_several_boxes_several_answers(mesh: Mesh, estimator: PoseEstimator) -> None:
     left = RigidTransform(np.eye(3), np.array([-0.12, 0, 0.5]))
     right = RigidTransform.from_rotvec(np.array([0.5, 1.0, 0]), np.array([0.12, 0, 0.55]))
