@@ -69,28 +69,33 @@ class Look:
         return [self._finish(rivals, self.config.follow_finish)] if rivals else []
 
     def all_over(self, max_instances: int) -> list[PoseEstimate]:
-        """Until there are so many sure answers: what looks likely at first sight is seen to at once, the best of the rest at the end."""
+        """What looks likely at first sight is seen to at once, until there are so many sure answers; the best of the rest if need be."""
         poses: list[PoseEstimate] = []
         rest: list[tuple[float, list[Solution]]] = []
 
-        def seen_to(rivals: list[Solution]) -> bool:
-            poses.append(self._finish(self._again(rivals), self.config.finish))
+        def enough(score: float) -> bool:
             kept = _apart(poses, max_instances)
-            return len(kept) == max_instances and kept[-1].score >= self.config.sure
+            return len(kept) == max_instances and kept[-1].score >= score
+
+        def see_to(rivals: list[Solution]) -> None:
+            poses.append(self._finish(self._again(rivals), self.config.finish))
 
         for box in self._candidates():
             if any(pose.score >= self.config.sure and overlap(box, pose.box) > _ONE for pose in poses):
                 continue
             rivals = self._pass(box, [], self.config.glance, (0.0,))
             score = self.target.confidence.score(rivals[0].fit) if rivals else 0.0
-            if score < self.config.likely:
-                rest += [(score, rivals)] if rivals else []
-            elif seen_to(rivals):
-                return _apart(poses, max_instances)
+            if score >= self.config.likely:
+                see_to(rivals)
+            elif rivals:
+                rest.append((score, rivals))
+            if enough(self.config.sure):
+                break
         rest.sort(key=lambda found: -found[0])
         for _, rivals in rest[: max(0, max(3, 2 * max_instances) - len(poses))]:
-            if seen_to(rivals):
+            if enough(self.config.likely):
                 break
+            see_to(rivals)
         return _apart(poses, max_instances)
 
     def _candidates(self) -> Iterator[Box]:
