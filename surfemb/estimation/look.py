@@ -80,7 +80,7 @@ class Look:
         def see_to(rivals: list[Solution]) -> None:
             poses.append(self._finish(self._again(rivals), self.config.finish))
 
-        for box in self._candidates():
+        for box in self._candidates(max_instances):
             if any(pose.score >= self.config.sure and overlap(box, pose.box) > _ONE for pose in poses):
                 continue
             rivals = self._pass(box, [], self.config.glance, (0.0,))
@@ -98,9 +98,10 @@ class Look:
             see_to(rivals)
         return _apart(poses, max_instances)
 
-    def _candidates(self) -> Iterator[Box]:
+    def _candidates(self, max_instances: int) -> Iterator[Box]:
         target, size = self.target, self.config.crop_px / self.config.padding
-        levels = find_boxes(target.model, target.surface, self.image, self.camera, size, self.config.search)
+        config = self.config.search.for_instances(max_instances)
+        levels = find_boxes(target.model, target.surface, self.image, self.camera, size, config)
         while True:
             with self.clock("search"):
                 boxes = next(levels, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -34,6 +34,10 @@ class SearchConfig:
     max_blobs: int = 8
     max_pixels: int = 1_500_000
     candidates: int = 4
+
+    def for_instances(self, count: int) -> SearchConfig:
+        """Twice as many blobs and candidates as there may be instances, at least."""
+        return replace(self, max_blobs=max(self.max_blobs, 2 * count), candidates=max(self.candidates, 2 * count))
 
 
 @dataclass(frozen=True)

@@ -109,6 +109,18 @@ def test_several_boxes_several_answers(mesh: Mesh, estimator: PoseEstimator) -> 
         np.testing.assert_allclose(answer.box, painted.box(CAMERA, truth), atol=3)
 
 
+def test_as_many_are_found_as_there_are(mesh: Mesh, estimator: PoseEstimator) -> None:
+    """Seven in one image, near and far, none over another; no eighth is made up."""
+    painted, rng = Painted(mesh), np.random.default_rng(3)
+    places = [(x, y, 0.9 + 0.1 * (i % 4)) for i, (x, y) in enumerate([(-3, -2), (0, -2), (3, -2), (-3, 2), (0, 2), (3, 2), (0, 0)])]
+    truths = [RigidTransform(random_pose(rng, 1.0).rotation, z * np.array([0.11 * x, 0.13 * y, 1])) for x, y, z in places]
+    image = np.max([painted.picture(CAMERA, truth) for truth in truths], axis=0)
+    found = estimator.estimate(image, CAMERA, max_instances=8).poses
+    assert len(found) == 7
+    for truth in truths:
+        assert min(add_error(pose.cam_from_obj, truth, mesh.vertices) for pose in found) < 0.1 * mesh.diameter
+
+
 def test_no_object_is_an_empty_list_never_an_invented_pose(estimator: PoseEstimator) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (360, 480, 3)).astype(np.uint8)
     for image in (np.zeros((360, 480, 3), np.uint8), noise):
