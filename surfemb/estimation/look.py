@@ -20,7 +20,7 @@ from surfemb.estimation.estimates import PoseEstimate
 from surfemb.estimation.finish import FinishConfig, lay_on_depth, lay_on_edges, lay_print, silhouette
 from surfemb.estimation.inputs import Box, touches
 from surfemb.estimation.rolled import observe
-from surfemb.estimation.search import find_boxes, overlap
+from surfemb.estimation.search import apart, find_boxes, overlap
 from surfemb.estimation.solve import Solution, SolveConfig, solve_crop
 from surfemb.estimation.twins import TwinConfig, verdict
 from surfemb.samples.viewpoints import projected_box
@@ -73,8 +73,11 @@ class Look:
         poses: list[PoseEstimate] = []
         rest: list[tuple[float, list[Solution]]] = []
 
+        def best() -> list[PoseEstimate]:
+            return apart(sorted(poses, key=lambda pose: -pose.score), max_instances, _ONE)
+
         def enough(score: float) -> bool:
-            kept = _apart(poses, max_instances)
+            kept = best()
             return len(kept) == max_instances and kept[-1].score >= score
 
         def see_to(rivals: list[Solution]) -> None:
@@ -96,7 +99,7 @@ class Look:
             if enough(self.config.likely):
                 break
             see_to(rivals)
-        return _apart(poses, max_instances)
+        return best()
 
     def _candidates(self, max_instances: int) -> Iterator[Box]:
         target, size = self.target, self.config.crop_px / self.config.padding
@@ -172,12 +175,3 @@ class Look:
         with self.clock("twins"):
             kept = [s for s in laid if likes(s.evidence, s.cam_from_obj) >= asked.clear]
         return kept[0] if kept else solution
-
-
-def _apart(poses: list[PoseEstimate], most: int) -> list[PoseEstimate]:
-    """The best-scored ones, none over a better one."""
-    kept: list[PoseEstimate] = []
-    for pose in sorted(poses, key=lambda p: -p.score):
-        if len(kept) < most and all(overlap(pose.box, other.box) < _ONE for other in kept):
-            kept.append(pose)
-    return kept

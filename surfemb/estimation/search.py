@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -17,6 +18,14 @@ from surfemb.estimation.inputs import Box
 
 _STRIDE = 2
 _SAME = 0.6  # overlap of two boxes around one thing
+
+
+class Boxed(Protocol):
+    @property
+    def box(self) -> Box: ...
+
+
+B = TypeVar("B", bound=Boxed)
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,7 @@ def find_boxes(
     given: list[_Candidate] = []
     for scale in _scales(image.shape[:2], object_px, config):
         found += _level(model, surface, image, camera, scale, object_px, config)
-        best = _apart(found, config.candidates)
+        best = apart(sorted(found, key=lambda c: -c.support), config.candidates, _SAME)
         new = [candidate for candidate in best if all(overlap(candidate.box, old.box) < _SAME for old in given)]
         given += new
         yield [candidate.box for candidate in new]
@@ -71,15 +80,6 @@ def _scales(shape: tuple[int, int], object_px: float, config: SearchConfig) -> l
     count = 1 + int(np.log(config.largest / config.smallest) / np.log(config.step) + 0.5)
     scales = [object_px / (config.smallest * config.step**i * max(shape)) for i in reversed(range(count))]
     return [scale for scale in scales if scale**2 * shape[0] * shape[1] <= config.max_pixels]
-
-
-def _apart(candidates: list[_Candidate], most: int) -> list[_Candidate]:
-    """The best-supported ones, none over a better one."""
-    kept: list[_Candidate] = []
-    for candidate in sorted(candidates, key=lambda c: -c.support):
-        if len(kept) < most and all(overlap(candidate.box, other.box) < _SAME for other in kept):
-            kept.append(candidate)
-    return kept
 
 
 def _level(
@@ -144,3 +144,12 @@ def overlap(a: Box, b: Box) -> float:
         return 0.0
     shared = width * height
     return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
+
+
+def apart(best_first: Iterable[B], most: int, same: float) -> list[B]:
+    """The first ones, none over an earlier one: two boxes overlap by less than `same`."""
+    kept: list[B] = []
+    for one in best_first:
+        if len(kept) < most and all(overlap(one.box, other.box) < same for other in kept):
+            kept.append(one)
+    return kept
