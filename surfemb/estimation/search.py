@@ -32,9 +32,8 @@ B = TypeVar("B", bound=Boxed)
 class SearchConfig:
     """smallest, largest: the object's longer side as a share of the image's longer side. step: between two levels of the pyramid.
 
-    max_blobs: per level, checked for consistent correspondences. min_support: of a candidate, its pixels that agree on a pose times
-    their share, over the pixels of a square as large as the object (right ones 0.05 to 1.2, others mostly below 0.04). candidates:
-    boxes of all levels so far that are handed on to a full estimate. max_pixels: of a level.
+    max_blobs: per level, checked for consistent correspondences; what these agree on little is kept, since a little-trained network
+    has right ones there too. candidates: boxes of all levels so far that are handed on to a full estimate. max_pixels: of a level.
     """
 
     smallest: float = 0.06
@@ -42,7 +41,6 @@ class SearchConfig:
     step: float = 1.6
     min_mask: float = 0.4
     max_blobs: int = 8
-    min_support: float = 0.02
     max_pixels: int = 1_500_000
     candidates: int = 4
 
@@ -105,7 +103,7 @@ def _level(
     found = []
     for label in fitting:
         candidate = _check_blob(labels == label, queries[0], surface, small, object_px)
-        if candidate is not None and candidate.support >= config.min_support:
+        if candidate is not None:
             box = (np.array(candidate.box) + 0.5) * back - 0.5
             found.append(_Candidate((float(box[0]), float(box[1]), float(box[2]), float(box[3])), candidate.support))
     return found
@@ -132,9 +130,7 @@ def _check_blob(blob: ndarray, queries: Float[ndarray, "h w e"], surface: Surfac
     ratio = max(box[2] - box[0], box[3] - box[1]) / object_px
     if not 0.5 < ratio < 2.0:
         return None
-    return _Candidate(
-        (float(box[0]), float(box[1]), float(box[2]), float(box[3])), float(inliers.sum() * inliers.mean()) * (_STRIDE / object_px) ** 2
-    )
+    return _Candidate((float(box[0]), float(box[1]), float(box[2]), float(box[3])), float(inliers.sum()) * float(inliers.mean()))
 
 
 def overlap(a: Box, b: Box) -> float:
