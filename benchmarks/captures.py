@@ -1,4 +1,4 @@
-"""An object photographed on a rendered table and onboarded from there: what several benchmarks start with."""
+"""An object photographed on a rendered table, onboarded: what several benchmarks start with."""
 
 from __future__ import annotations
 
@@ -6,20 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from reconstruction.capture import Capture, Prompt
-from reconstruction.generated import CaptureConfig, GeneratedCapture, render_capture
-from reconstruction.scene import Mesh
+from reconstruction.generated import GeneratedCapture
 from reconstruction.workspace import Workspace
 from workers.command.onboard import prepare
 from workers.pipeline import Recipe, StageEvent
 from workers.runner import run_pipeline
-
-
-def load_or_render(folder: Path, config: CaptureConfig, make_mesh: Callable[[], Mesh]) -> GeneratedCapture:
-    """Rendered unless it is there, with depth if it is to have that; the truth's last file comes last."""
-    complete = (folder / "truth" / "board_from_obj.json").exists()
-    if not complete or (config.depth and not any(folder.glob("*depth/*"))):
-        render_capture(folder, config, obj=make_mesh())
-    return GeneratedCapture.load(folder)
 
 
 def onboard(

@@ -20,10 +20,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def generated_capture(tmp_path_factory: pytest.TempPathFactory) -> GeneratedCapture:
-    """24 photos and 4 held-out ones at 480 x 360, with depth. Read-only: tests copy what they change."""
-    config = CaptureConfig(photos=24, held_out=4, width=480, height=360, depth=True)
-    return GeneratedCapture.load(made_once(tmp_path_factory, "generated", lambda folder: render_capture(folder, config)))
+def capture_config() -> CaptureConfig:
+    return CaptureConfig(photos=24, held_out=6, width=480, height=360, depth=True)
+
+
+@pytest.fixture(scope="session")
+def generated_capture(capture_config: CaptureConfig, tmp_path_factory: pytest.TempPathFactory) -> GeneratedCapture:
+    """24 photos and 6 held-out ones at 480 x 360, with depth. Read-only: tests copy what they change."""
+    return GeneratedCapture.load(made_once(tmp_path_factory, "generated", lambda folder: render_capture(folder, capture_config)))
 
 
 @pytest.fixture(scope="session")

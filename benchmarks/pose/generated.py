@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks import captures
 from benchmarks.pose.testset import SHARES, TestImage, TestSet
-from reconstruction.generated import CaptureConfig, GeneratedCapture
+from reconstruction.generated import CaptureConfig, GeneratedCapture, load_or_render
 from reconstruction.generated.truth import Reconstructed, obj_from_truth
 from reconstruction.scene import Mesh
 from reconstruction.workspace import Workspace
@@ -32,16 +32,15 @@ def onboard(
 ) -> Workspace:
     """Takes `photos` of the object and onboards it in `folder`."""
     config = replace(PHOTO, photos=photos, held_out=0, from_above=FROM_ABOVE.get(name, 0))
-    capture = captures.load_or_render(folder / "capture", config, make_mesh)
+    capture = load_or_render(folder / "capture", config, make_obj=make_mesh)
     return captures.onboard(folder, capture, recipe, on_event, capture.photos[0].mask_path.parent if true_masks else None)
 
 
 def make_tests(folder: Path, name: str, make_mesh: Callable[[], Mesh], count: int, workspace: Workspace) -> TestSet:
     """`count` images, a third with 40-60 % of the object visible, a third with 60-93 %, a third with all of it."""
     capture = GeneratedCapture.load(folder / "capture")
-    shown = captures.load_or_render(
-        folder / f"tests-{count}", replace(PHOTO, photos=0, held_out=count, visible=tuple(SHARES.values())), make_mesh
-    )
+    config = replace(PHOTO, photos=0, held_out=count, visible=tuple(SHARES.values()))
+    shown = load_or_render(folder / f"tests-{count}", config, make_obj=make_mesh)
     images = [
         TestImage(p.name, p.path, shown.camera, p.cam_from_obj, shown.lens, p.visible, shown.held_out_depth_dir / f"{p.name}.png")
         for p in shown.held_out

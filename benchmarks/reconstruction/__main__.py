@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from benchmarks.captures import load_or_render, onboard
+from benchmarks.captures import onboard
 from benchmarks.memory import peak_memory
 from benchmarks.reconstruction.scales import scale_errors
 from benchmarks.reconstruction.subjects import list_subjects
-from reconstruction.generated import CaptureConfig
+from reconstruction.generated import CaptureConfig, load_or_render
 from reconstruction.generated.truth import Reconstructed, camera_errors, mask_ious, surface_distance
 from reconstruction.scene import Mesh
 from reconstruction.scene.images import write_photo
@@ -58,7 +58,7 @@ def main() -> None:
 
 def measure(folder: Path, config: CaptureConfig, make_mesh: Callable[[], Mesh], profile: str, console: Console) -> dict[str, Any]:
     """Renders and reconstructs one object in `folder`; errors are of the finished object against the truth."""
-    capture = load_or_render(folder / "capture", config, make_mesh)
+    capture = load_or_render(folder / "capture", config, make_obj=make_mesh)
     with Bars(console) as bars, peak_memory() as peak:
         workspace = onboard(folder, capture, Recipe(profile, pipeline="benchmarks.reconstruction.stages:UP_TO_SURFACE"), bars)
     made = Reconstructed.load(workspace)

@@ -22,7 +22,7 @@ from rich.console import Console
 
 from benchmarks.reconstruction.subjects import list_subjects
 from reconstruction.capture import Capture, Prompt
-from reconstruction.generated import CaptureConfig, GeneratedCapture, render_capture
+from reconstruction.generated import CaptureConfig, GeneratedCapture, load_or_render
 from reconstruction.metrics import compare_surfaces, point_to_surface
 from reconstruction.scene import Mesh, RigidTransform, Similarity
 from reconstruction.scene.images import write_photo
@@ -120,9 +120,7 @@ def _surface_error(mesh: Mesh, truth: Mesh) -> dict[str, float]:
 
 def _onboarded(folder: Path, config: CaptureConfig, make_mesh: Callable[[], Mesh], profile: str, console: Console) -> Workspace:
     """Renders the capture unless it is there, and onboards it up to the scale."""
-    if not (folder / "capture" / "truth" / "board_from_obj.json").exists():
-        render_capture(folder / "capture", config, obj=make_mesh())
-    capture = GeneratedCapture.load(folder / "capture")
+    capture = load_or_render(folder / "capture", config, make_obj=make_mesh)
     middle = capture.photos[len(capture.photos) // 2]
     request = Capture(prompt=Prompt(middle.path.name, box=capture.box(middle)), scale=capture.board())
     workspace = prepare(capture.photo_dir, folder / "object", request, resume=(folder / "object").exists())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -25,6 +26,9 @@ from reconstruction.rasterizers.cpu import CpuRasterizer
 from reconstruction.scene import Camera, Lens, Mesh, RigidTransform, View
 from reconstruction.scene.images import read_mask, read_photo, write_depth, write_mask, write_photo
 from reconstruction.stage import Progress, silent
+
+_LAST = Path("truth") / "board_from_obj.json"
+"""Written when everything else is."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ class GeneratedCapture:
             Lens(**doc["lens"]),
             [_photo_from_json(root, "photos", row) for row in doc["photos"]],
             [_photo_from_json(root, "heldout", row) for row in held_out],
-            RigidTransform.from_json(json.loads((root / "truth" / "board_from_obj.json").read_text())),
+            RigidTransform.from_json(json.loads((root / _LAST).read_text())),
         )
 
     @property
@@ -140,6 +144,20 @@ class GeneratedCapture:
         return views
 
 
+def load_or_render(out: Path, config: CaptureConfig, progress: Progress = silent, make_obj: Callable[[], Mesh] = jug) -> GeneratedCapture:
+    """The capture in `out`, if it is whole and was rendered with this config, or with depth besides; else as `render_capture`."""
+    return GeneratedCapture.load(out) if _is_there(out, config) else render_capture(out, config, progress, make_obj())
+
+
+def _is_there(out: Path, config: CaptureConfig) -> bool:
+    if not (out / _LAST).exists():
+        return False
+    there = json.loads((out / "truth" / "cameras.json").read_text())["config"]
+    wanted = json.loads(json.dumps(asdict(config)))
+    without_effect = {"workers"} if config.depth else {"workers", "depth"}
+    return all(there.get(name) == value for name, value in wanted.items() if name not in without_effect)
+
+
 def render_capture(out: Path, config: CaptureConfig, progress: Progress = silent, obj: Mesh | None = None) -> GeneratedCapture:
     """Renders everything below `out`, the same for the same config. About a second of CPU a photo at 720 x 540.
 
@@ -147,6 +165,7 @@ def render_capture(out: Path, config: CaptureConfig, progress: Progress = silent
     """
     for name in ("photos", "heldout", "truth/masks", *(["depth", "heldout_depth"] if config.depth else [])):
         (out / name).mkdir(parents=True, exist_ok=True)
+    (out / _LAST).unlink(missing_ok=True)
     mesh = obj or jug()
     studio = config.studio(mesh)
     replace(mesh, colors=_vertex_colors(studio)).save(out / "truth" / "mesh.ply")
@@ -162,7 +181,7 @@ def render_capture(out: Path, config: CaptureConfig, progress: Progress = silent
     truth = {"camera": camera.to_json(), "lens": asdict(lens), "config": asdict(config), "photos": rows[: config.photos]}
     (out / "truth" / "cameras.json").write_text(json.dumps(truth, indent=1))
     (out / "truth" / "heldout.json").write_text(json.dumps(rows[config.photos :], indent=1))
-    (out / "truth" / "board_from_obj.json").write_text(json.dumps(board_from_obj.to_json()))
+    (out / _LAST).write_text(json.dumps(board_from_obj.to_json()))
     return GeneratedCapture.load(out)
 
 

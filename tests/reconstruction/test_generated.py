@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from reconstruction.generated import CaptureConfig, GeneratedCapture, render_capture
+from reconstruction.generated import CaptureConfig, GeneratedCapture, load_or_render, render_capture
 from reconstruction.generated.scene import LensCamera
 from reconstruction.metrics import mask_iou
 from reconstruction.rasterizers import make_rasterizer
@@ -94,6 +95,17 @@ def test_same_seed_same_pixels(tmp_path: Path) -> None:
     first, second = (render_capture(tmp_path / name, small) for name in "ab")
     assert first.photos[0].path.read_bytes() == second.photos[0].path.read_bytes()
     assert first.held_out[0].path.read_bytes() == second.held_out[0].path.read_bytes()
+
+
+def test_a_capture_that_is_there_is_not_rendered_again(tmp_path: Path) -> None:
+    small = CaptureConfig(photos=1, held_out=0, width=96, height=72, workers=1)
+    photo = load_or_render(tmp_path, replace(small, depth=True)).photos[0].path
+    photo.write_bytes(b"as it was")
+    assert load_or_render(tmp_path, small).photos[0].path.read_bytes() == b"as it was", "depth besides does no harm"
+    assert load_or_render(tmp_path, replace(small, seed=8)).photos[0].path.read_bytes() != b"as it was"
+    photo.write_bytes(b"as it was")
+    (tmp_path / "truth" / "board_from_obj.json").unlink()
+    assert load_or_render(tmp_path, replace(small, seed=8)).photos[0].path.read_bytes() != b"as it was", "stopped before it was whole"
 
 
 def test_a_held_out_photo_hides_as_much_as_it_is_told_to(tmp_path: Path) -> None:

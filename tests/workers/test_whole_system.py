@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import trimesh
 
-from reconstruction.generated import CaptureConfig
+from reconstruction.generated import CaptureConfig, GeneratedCapture
 from workers.demo.run import run_demo
 
 
 @pytest.mark.timeout(1200)  # it shares two cores with everything else
-def test_photos_in_poses_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_photos_in_poses_out(
+    generated_capture: GeneratedCapture, capture_config: CaptureConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     here = os.pathsep.join(filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")]))
     monkeypatch.setenv("PYTHONPATH", here)
     monkeypatch.setenv("SNAP6D_PIPELINE", "small_pipeline:PIPELINE")
-    report = run_demo(tmp_path, CaptureConfig(photos=24, held_out=6, width=480, height=360), profile="small")
+    shutil.copytree(generated_capture.root, tmp_path / "capture")  # which the demo need not render again
+    report = run_demo(tmp_path, capture_config, profile="small")
     assert report["registered"] == report["photos"] == 24
     assert report["mask_iou_mean"] > 0.91
     assert report["scale_error"] < 0.005

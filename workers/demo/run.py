@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from reconstruction.errors import PipelineError
-from reconstruction.generated import CaptureConfig, GeneratedCapture, render_capture
+from reconstruction.generated import CaptureConfig, GeneratedCapture, load_or_render
 from reconstruction.generated.capture import GeneratedPhoto
 from reconstruction.generated.truth import Reconstructed, obj_from_truth
 from reconstruction.scene import RigidTransform
@@ -67,8 +67,10 @@ def run_demo(out: Path, config: CaptureConfig = CaptureConfig(), profile: str = 
 
 def _render(folder: Path, config: CaptureConfig, console: Console) -> GeneratedCapture:
     with _bar(console) as bar:
-        task = bar.add_task("photos", total=config.photos + config.held_out)
-        return render_capture(folder, config, lambda step, steps, message="": bar.update(task, completed=step, total=steps))
+        task = bar.add_task("photos", total=(every := config.photos + config.held_out))
+        capture = load_or_render(folder, config, lambda step, steps, message="": bar.update(task, completed=step, total=steps))
+        bar.update(task, completed=every)
+    return capture
 
 
 @contextmanager

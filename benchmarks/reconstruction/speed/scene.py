@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.reconstruction.subjects import list_subjects
-from reconstruction.generated import CaptureConfig, GeneratedCapture, render_capture
+from reconstruction.generated import CaptureConfig, load_or_render
 from reconstruction.hull import Hull, carve_hull
 from reconstruction.scene import Mesh, Similarity
 from reconstruction.sdf.frame import cube_around
@@ -39,10 +39,8 @@ class Scene:
 def photograph(folder: Path, name: str, config: SurfaceConfig, photos: int = 40, width: int = 480) -> Scene:
     """Renders `photos` (six of them from above) unless they are in `folder`."""
     root = folder / f"{name}-{photos}-{width}"
-    if not (root / "truth" / "board_from_obj.json").exists():
-        wanted = CaptureConfig(photos=photos, from_above=6, held_out=0, width=width, height=round(0.75 * width))
-        render_capture(root, wanted, obj=list_subjects(None)[name]())
-    capture = GeneratedCapture.load(root)
+    wanted = CaptureConfig(photos=photos, from_above=6, held_out=0, width=width, height=round(0.75 * width))
+    capture = load_or_render(root, wanted, make_obj=list_subjects(None)[name])
     views = capture.undistorted_views(root / "posed" / "scale")
     lower, upper = capture.mesh.bounds
     room = 0.08 * (upper - lower).max() * np.array([1, 1, 0.5])
