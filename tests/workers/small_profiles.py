@@ -9,15 +9,15 @@ from workers.profiles import PREVIEW
 SMALL = replace(
     PREVIEW,
     surface=replace(
-        PREVIEW.surface, training=replace(PREVIEW.surface.training, steps=200, rays=768), photo_px=200, mesh_cells=96, faces=8000
+        PREVIEW.surface, training=replace(PREVIEW.surface.training, steps=280, rays=768), photo_px=200, mesh_cells=96, faces=8000
     ),
     synthetic=replace(PREVIEW.synthetic, views=150, px=160, shading="vertex", backgrounds=40, textures=12),
     correspondence=replace(
         PREVIEW.correspondence,
-        steps=160,
+        steps=220,
         threads=1,  # other tests run beside it: two take nearly twice the work for the same steps there
         optimiser=replace(PREVIEW.correspondence.optimiser, warmup=40, average=0.98),
-        validate_every=80,
+        validate_every=110,
     ),
     validation=replace(PREVIEW.validation, views=3, overlays=3),
 )
