@@ -60,8 +60,8 @@ def test_missing_answers_count_as_wrong(generated_capture: GeneratedCapture, per
     answers = _true_answers(generated_capture)
     answers[0] = replace(answers[0], cam_from_obj=None)
     report = measure(generated_capture, perfect, JOB, answers)
-    assert report["recall_0_10d"] == pytest.approx(3 / 4)
-    assert (report["answered"], report["test_images"]) == (3, 4)
+    assert report["recall_0_10d"] == pytest.approx(5 / 6)
+    assert (report["answered"], report["test_images"]) == (5, 6)
     assert report["add_over_diameter"][answers[0].name] is None
 
 
