@@ -157,6 +157,19 @@ class Workspace:
     def backgrounds(self) -> Path:
         return self.root / "synthetic" / "backgrounds"
 
+    # early: the networks of the first part of the training, and where it left off
+    @property
+    def early_model(self) -> Path:
+        return self.root / "early" / "model.json"
+
+    @property
+    def early_weights(self) -> Path:
+        return self.root / "early" / "weights.safetensors"
+
+    @property
+    def early_training(self) -> Path:
+        return self.root / "early" / "training.safetensors"
+
     # correspondence: the trained networks
     @property
     def model(self) -> Path:

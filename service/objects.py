@@ -47,6 +47,7 @@ ARTIFACTS = (
     "masks/**/*.png",
     "masks/overlays/*.jpg",
     "surface/curve.json",
+    "early/curve.json",
     "correspondence/curve.json",
     "validation/*.png",
     "validation/*.jpg",

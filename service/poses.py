@@ -28,6 +28,7 @@ from service.schemas import Estimate, Problem
 from service.uploads import Form, incoming, receive
 from workers.failures import error_from_json
 from workers.queue import ESTIMATE
+from workers.rows.objects import ObjectRow
 
 router = APIRouter(tags=["poses"])
 
@@ -134,14 +135,26 @@ def _question(
         raise InputError(
             f"{len(options.object_ids)} objects in one question", try_next=f"ask for at most {settings.max_objects_per_estimate}"
         )
+    early = []
     for object_id in options.object_ids:
-        found = who.objects.get(object_id)
-        if found.state != "ready":
-            advice = f"GET /v1/jobs/{found.job_id} says how far it is" if found.job_id else "onboard it first"
-            raise NotReady(f"object {object_id} is {found.state}", try_next=advice)
+        if (found := who.objects.get(object_id)).state != "ready":
+            _check_early(context, who, found)
+            early.append(object_id)
     images = form.named("image")
     if len(images) != 1 or len(form.named("depth")) > 1:
         raise InputError(f"{len(images)} images came", try_next="send one form field called image, and at most one called depth")
     uploads = (*images, *form.named("depth"))
     lent = {upload.field: lend(keep_image(upload, folder, settings, stem=upload.field)) for upload in uploads}
-    return {**options.model_dump(exclude={"deadline_ms", "bop"}), **lent}
+    return {**options.model_dump(exclude={"deadline_ms", "bop"}), **lent, "early": early}
+
+
+def _check_early(context: Context, who: Caller, found: ObjectRow) -> None:
+    """Raises NotReady for an object that is not so far trained that it can be asked about."""
+    needs = context.pipeline.early_needs
+    if needs and found.state == "onboarding" and found.job_id:
+        has_run = {stage.name: stage.status in ("succeeded", "skipped") for stage in who.jobs.get(found.job_id).stages}
+        if all(has_run.get(part, True) for part in needs):  # the capture is a part, too, and was there from the beginning
+            return
+    from_then = f"; it answers from the end of its stage {needs[-1]} on" if needs else ""
+    advice = f"GET /v1/jobs/{found.job_id} says how far it is{from_then}" if found.job_id else "onboard it first"
+    raise NotReady(f"object {found.id} is {found.state}", try_next=advice)

@@ -167,7 +167,7 @@ class Pose(BaseModel):
     """cam_from_obj, OpenCV camera. R row by row.
 
     Box and mask are those of the whole object in this pose, whatever stands in front of it, in pixels of the upright image as sent.
-    symmetry: of the object; where it has one, this is one of several poses that look the same.
+    symmetry: of the object; where it has one, this is one of several poses that look the same. Unknown until it has been validated.
     """
 
     object_id: str
@@ -177,7 +177,7 @@ class Pose(BaseModel):
     quat_xyzw: Annotated[list[float], Field(min_length=4, max_length=4)]
     bbox_xywh: Annotated[list[float], Field(min_length=4, max_length=4)]
     mask_rle: MaskRle
-    symmetry: Literal["none", "discrete", "continuous"]
+    symmetry: Literal["none", "discrete", "continuous", "unknown"]
 
 
 class Estimate(BaseModel):
@@ -185,8 +185,9 @@ class Estimate(BaseModel):
     and scores are half of what they would be.
 
     units are "object" and scale is null where the size of an object that was asked for is not known in metres; of several
-    objects, scale is the least certain. model_version: of each object asked for, in order. backend: the rasterizer that the
-    poses were found with; device: where the networks ran.
+    objects, scale is the least certain. model_version: of each object asked for, in order. networks: "early" while one of the objects
+    is still being trained; then scores are not its own yet. backend: the rasterizer that the poses were found with; device: where the
+    networks ran.
     """
 
     frame: Literal["opencv"]
@@ -195,6 +196,7 @@ class Estimate(BaseModel):
     K: list[float]
     K_source: Literal["given", "exif", "guessed"]
     model_version: str
+    networks: Literal["early", "final"]
     backend: str
     device: str
     timing_ms: dict[str, float]

@@ -168,7 +168,8 @@ class Pose:
     """The object in the camera: x_cam = R x_obj + t, OpenCV axes (x right, y down, z forward).
 
     `R`: nine numbers, row by row. `t`: metres, or the object's own units where Estimate.units says so. `bbox_xywh`: pixels.
-    `score`: from 0 to 1, calibrated. `symmetry`: none, discrete or continuous; then this is one of several equal poses.
+    `score`: from 0 to 1, calibrated. `symmetry`: none, discrete or continuous; then this is one of several equal poses; unknown of early
+    networks.
     """
 
     object_id: str
@@ -191,7 +192,8 @@ class Pose:
 class Estimate:
     """Poses, none where none was found. `units`: m, or object where the scale is not known (then `scale` is None).
 
-    `K`: nine numbers, row by row, in pixels. `K_source`: given, exif or guessed; scores are lower where it was not given.
+    `K`: nine numbers, row by row, in pixels. `K_source`: given, exif or guessed; scores are lower where it was not given. `networks`:
+    final, or early while the object is still being trained.
     """
 
     poses: tuple[Pose, ...]
@@ -201,6 +203,7 @@ class Estimate:
     scale: Scale | None = None
     frame: str = "opencv"
     model_version: str = ""
+    networks: str = "final"
     timing_ms: dict[str, float] = field(default_factory=dict)
 
 

@@ -33,13 +33,17 @@ class Step:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Stages in order, where their profiles are (`module:attribute`, name -> profile), and what answers estimates, from which parts."""
+    """Stages in order, where their profiles are (`module:attribute`, name -> profile), and what answers estimates, from which parts.
+
+    early_needs: the stages from whose output estimates are answered while the job goes on; none where it has to end first.
+    """
 
     stages: tuple[Step, ...]
     profiles: str
     profile_names: tuple[str, ...]
     estimator: str
     estimator_needs: tuple[str, ...] = ("scale", "surface", "correspondence", "validation")
+    early_needs: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -69,12 +73,19 @@ STAGES = (
     Step("scale", "reconstruction.scale.stage:SCALE", "scale", 0.02),
     Step("surface", "reconstruction.sdf.stage:SURFACE", "surface", 0.26, gpu_profiles=("full",)),
     Step("synthetic", "surfemb.samples.synthetic:SYNTHETIC", "synthetic", 0.10),
-    Step("correspondence", "surfemb.learning.train:CORRESPONDENCE", "correspondence", 0.36, gpu_profiles=("full",)),
+    Step("early", "surfemb.learning.train:EARLY", "correspondence", 0.06, gpu_profiles=("full",)),
+    Step("correspondence", "surfemb.learning.train:CORRESPONDENCE", "correspondence", 0.30, gpu_profiles=("full",)),
     Step("validation", "surfemb.judging.validation:VALIDATION", "validation", 0.04),
     Step("exports", "workers.exports.stage:EXPORTED", "exports", 0.02),
 )
 
-PIPELINE = Pipeline(STAGES, "workers.profiles:PROFILES", ("preview", "standard", "full"), "surfemb.estimation.estimator:PoseEstimator")
+PIPELINE = Pipeline(
+    STAGES,
+    "workers.profiles:PROFILES",
+    ("preview", "standard", "full"),
+    "surfemb.estimation.estimator:PoseEstimator",
+    early_needs=("scale", "surface", "early"),
+)
 
 JOINED_STAGES = (
     Step("join", "reconstruction.joining.stage:JOIN", "join", 0.05),

@@ -63,22 +63,27 @@ class PoseEstimator:
         return self.target.config.rasterizer
 
     @classmethod
-    def load(cls, object_dir: Path, config: EstimatorConfig = EstimatorConfig(), calibrated: bool = True) -> PoseEstimator:
+    def load(
+        cls, object_dir: Path, config: EstimatorConfig = EstimatorConfig(), calibrated: bool = True, early: bool = False
+    ) -> PoseEstimator:
         """Reads mesh, networks and, once validated, the object's score calibration and symmetry, but not where `calibrated` is False.
 
-        Raises InputError where it is not trained, or was calibrated by another version.
+        early: the networks of the first part of the training, which nothing has validated. Raises InputError where it is not trained,
+        or was calibrated by another version.
         """
         from surfemb.learning.network import CorrespondenceModel
 
         workspace = Workspace(object_dir)
-        for path in (workspace.scale, workspace.mesh, workspace.model, workspace.weights):
+        trained = (workspace.early_model, workspace.early_weights) if early else (workspace.model, workspace.weights)
+        for path in (workspace.scale, workspace.mesh, *trained):
             if not path.exists():
-                raise InputError(
-                    f"{object_dir} has no {path.parent.name}/{path.name}", try_next="onboard the object first, or go on with --resume"
-                )
-        model = CorrespondenceModel.load(workspace.model, workspace.weights)
+                advice = "onboard the object first, or go on with --resume"
+                if workspace.early_weights.exists():
+                    advice = "wait for the end of its training, or ask its early networks (early=True, --early)"
+                raise InputError(f"{object_dir} has no {path.parent.name}/{path.name}", try_next=advice)
+        model = CorrespondenceModel.load(*trained)
         confidence, symmetry, shape = Confidence(), Symmetry(), Symmetry()
-        if calibrated and workspace.accuracy.exists():
+        if calibrated and not early and workspace.accuracy.exists():
             accuracy = json.loads(workspace.accuracy.read_text())
             confidence, symmetry = Confidence.from_json(accuracy["confidence"]), Symmetry.from_bop(accuracy.get("symmetry", {}))
             shape = Symmetry.from_bop(accuracy.get("symmetry_of_shape", {}))

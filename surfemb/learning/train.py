@@ -1,4 +1,4 @@
-"""Stage `correspondence`: crops in, trained networks out."""
+"""Stages `early` and `correspondence`, the two parts of one training: crops in, trained networks out."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ class TrainConfig:
 
     looks: "any" where the robot meets the object in other paint or gloss than the capture shows.
     workers: processes that make crops; 0 makes them in this one. threads: of the trainer. device: "auto" is CUDA where there is one.
+    The first part ends with the first validation.
     """
 
     steps: int = 3200
@@ -62,6 +63,15 @@ class TrainConfig:
     seed: int = 0
 
 
+@dataclass(frozen=True)
+class Part:
+    """Of a training, up to and with the step `until`. start: where an earlier part left off; end: where this one does, for a later one."""
+
+    until: int
+    start: Path | None = None
+    end: Path | None = None
+
+
 def train_model(
     mesh: Mesh,
     batches: Callable[[int], Iterator[Batch]],
@@ -70,12 +80,15 @@ def train_model(
     scratch: Path | None = None,
     progress: Progress = silent,
     live: Live = Live(),
+    part: Part | None = None,
 ) -> tuple[CorrespondenceModel, list[dict[str, Any]], Curve]:
     """The averaged networks; one row a validation: step, losses, held-out scores; and the losses all along.
 
-    batches: from a first step on, the training's batches. scratch: where checkpoints are kept; a training that was
-    stopped goes on from the one it finds there. Raises TrainingError where the loss is no number any more.
+    batches: from a first step on, the part's batches. scratch: where checkpoints are kept; a training that was stopped goes on from
+    the one it finds there. part: all of it unless given; parts end in the same weights as the whole. Raises TrainingError where the
+    loss is no number any more.
     """
+    part = part or Part(config.steps)
     device = pick_device(config.device)
     torch.manual_seed(config.seed)
     radius = float(np.linalg.norm(mesh.vertices, axis=1).max())
@@ -83,8 +96,9 @@ def train_model(
     state, curve = Optimiser(model, config.optimiser, config.steps), Curve(config.steps)
     history: list[dict[str, Any]] = []
     checkpoint = None if scratch is None else scratch / "checkpoint.safetensors"
-    if checkpoint is not None and checkpoint.exists():
-        record = state.restore(checkpoint)
+    begun = checkpoint if checkpoint is not None and checkpoint.exists() else part.start
+    if begun is not None:
+        record = state.restore(begun)
         history = record["history"]
         curve.go_on(record["curve"])
     saved = said = time.monotonic()
@@ -96,18 +110,21 @@ def train_model(
         total, contrast, mask = losses.total.item(), losses.contrast.item(), losses.mask.item()
         if not np.isfinite(total):
             raise TrainingError(f"the loss is no number at step {state.step}", try_next="lower optimiser.learning_rate")
-        if state.step % config.validate_every == 0 or state.step == config.steps:
+        last = state.step == part.until
+        if state.step % config.validate_every == 0 or last:
             score = held_out.score(state.averaged)
             history.append({"step": state.step, "train_mask": mask, "train_contrast": contrast, **(score.to_json() if score else {})})
         curve.note(state.step, loss=total, contrast=contrast, mask=mask, **_held_out(history))
-        now, last = time.monotonic(), state.step == config.steps
+        now = time.monotonic()
         if now - said > 1 or last:
             said = now
             live.show(CURVE, curve.encoded, 0 if last else CURVE_EVERY_S)
-            progress(state.step, config.steps, f"contrast {contrast:.2f}, mask {mask:.3f}{_latest(history)}")
+            progress(state.step, part.until, f"contrast {contrast:.2f}, mask {mask:.3f}{_latest(history)}")
         if checkpoint is not None and now - saved > config.checkpoint_s:
             state.save(checkpoint, {"history": history, "curve": curve.rows})
             saved = now
+    if part.end is not None:
+        state.save(part.end, {"history": history, "curve": curve.rows})
     return state.averaged, history, curve
 
 
@@ -131,7 +148,19 @@ def pick_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def run_early(config: TrainConfig, context: StageContext) -> Quality:
+    return _run(config, context, 0, Part(_first_part(config), end=context.out / context.workspace.early_training.name))
+
+
 def run(config: TrainConfig, context: StageContext) -> Quality:
+    return _run(config, context, _first_part(config), Part(config.steps, start=context.workspace.early_training))
+
+
+def _first_part(config: TrainConfig) -> int:
+    return min(config.validate_every, config.steps)
+
+
+def _run(config: TrainConfig, context: StageContext, done: int, part: Part) -> Quality:
     workspace, started = context.workspace, time.monotonic()
     mesh, views = Mesh.load(workspace.mesh), load_views(workspace.views)
     if sum(view.mask_path is not None for view in views) < 2:
@@ -152,8 +181,8 @@ def run(config: TrainConfig, context: StageContext) -> Quality:
     threads = torch.get_num_threads()
     torch.set_num_threads(config.threads)
     try:
-        batches = lambda first: load_batches(recipe, first, config.steps, config.workers)  # noqa: E731
-        model, history, curve = train_model(mesh, batches, held_out, config, context.scratch, context.progress, context.live)
+        batches = lambda first: load_batches(recipe, first, part.until, config.workers)  # noqa: E731
+        model, history, curve = train_model(mesh, batches, held_out, config, context.scratch, context.progress, context.live, part)
     finally:
         torch.set_num_threads(threads)
     write_photo(context.out / "preview.png", held_out.picture(model))
@@ -161,7 +190,11 @@ def run(config: TrainConfig, context: StageContext) -> Quality:
     (context.out / CURVE).write_bytes(curve.encoded())
     model.save(context.out / "model.json", context.out / "weights.safetensors", _facts(mesh, views, hidden))
     last = {name: value for name, value in history[-1].items() if not name.startswith("train_")}
-    return {**last, "held_out": len(hidden), "crops_per_second": round(config.steps * config.batch / (time.monotonic() - started), 1)}
+    return {
+        **last,
+        "held_out": len(hidden),
+        "crops_per_second": round((part.until - done) * config.batch / (time.monotonic() - started), 1),
+    }
 
 
 def _facts(mesh: Mesh, views: list[View], hidden: list[View]) -> dict[str, Any]:
@@ -175,4 +208,5 @@ def _facts(mesh: Mesh, views: list[View], hidden: list[View]) -> dict[str, Any]:
     }
 
 
-CORRESPONDENCE = Stage("correspondence", 4, ("scale", "surface", "synthetic"), run)
+EARLY = Stage("early", 1, ("scale", "surface", "synthetic"), run_early)
+CORRESPONDENCE = Stage("correspondence", 5, (*EARLY.needs, "early"), run)

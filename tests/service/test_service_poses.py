@@ -26,6 +26,7 @@ def test_a_pose_is_answered(server: Server, ready_object: str) -> None:
     assert answer.status_code == 200, answer.text
     document = answer.json()
     assert (document["frame"], document["units"], document["K_source"]) == ("opencv", "m", "given")
+    assert document["networks"] == "final"
     assert document["scale"] == {"source": "board", "rel_std": 0.004}
     assert document["K"] == [60, 0, 32, 0, 60, 24, 0, 0, 1]
     (pose,) = document["poses"]
@@ -34,6 +35,26 @@ def test_a_pose_is_answered(server: Server, ready_object: str) -> None:
     assert pose["t"] == [0.1, 0.2, 0.5]
     assert pose["quat_xyzw"] == pytest.approx([0, 0, 0.5**0.5, 0.5**0.5])
     assert pose["bbox_xywh"] == [5, 6, 35, 24]
+
+
+def test_an_object_answers_while_it_is_still_trained(server: Server) -> None:
+    object_id, job_id = server.onboard("trains")
+
+    def begun() -> list[str]:
+        return [row["name"] for row in server.client.get(f"/v1/jobs/{job_id}").json()["stages"] if row["status"] == "succeeded"]
+
+    assert ask(server, object_ids=[object_id], K=[60, 60, 32, 24]).json()["type"].endswith("not-ready") or "scale" in begun()
+    deadline = time.monotonic() + 30
+    while "scale" not in begun():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    answer = ask(server, object_ids=[object_id], K=[60, 60, 32, 24])
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["networks"] == "early"
+    assert [pose["symmetry"] for pose in answer.json()["poses"]] == ["unknown"]
+    assert server.client.post(f"/v1/jobs/{job_id}/cancel").status_code == 202
+    server.wait(job_id)
+    assert ask(server, object_ids=[object_id], K=[60, 60, 32, 24]).status_code == 409
 
 
 def test_nothing_is_kept_of_an_image(server: Server, ready_object: str) -> None:

@@ -7,11 +7,13 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from reconstruction.live import Curve
 from reconstruction.scene import Mesh, View
 from reconstruction.scene.images import read_photo
 from reconstruction.scene.view import load_views, save_views
@@ -22,7 +24,7 @@ from surfemb.learning.held_out import HeldOut
 from surfemb.learning.loss import Batch
 from surfemb.learning.network import CorrespondenceModel, NetworkConfig
 from surfemb.learning.optimiser import OptimiserConfig
-from surfemb.learning.train import CORRESPONDENCE, TrainConfig, TrainingError, pick_device, train_model
+from surfemb.learning.train import CORRESPONDENCE, EARLY, Part, TrainConfig, TrainingError, pick_device, train_model
 from surfemb.samples.crops import CropConfig
 from surfemb.samples.looks import LOOKS
 from surfemb.split import split_views
@@ -44,7 +46,8 @@ TINY = replace(SMALL, steps=6, batch=2, network=NetworkConfig(crop_px=32, widths
 @pytest.fixture(scope="module")
 def trained(training_workspace: Workspace) -> tuple[Workspace, dict[str, float], list[str]]:
     messages: list[str] = []
-    result = run_stage(CORRESPONDENCE, SMALL, training_workspace, lambda step, steps, message="": messages.append(message))
+    for stage in (EARLY, CORRESPONDENCE):
+        result = run_stage(stage, SMALL, training_workspace, lambda step, steps, message="": messages.append(message))
     return training_workspace, result.quality, messages
 
 
@@ -68,6 +71,9 @@ def test_the_stage_writes_a_model_that_says_what_it_was_made_for(trained: tuple[
     assert about["held_out"] == [view.name for view in split_views(load_views(workspace.views))[1]]
     assert set(about["view_range"]) == {"elevation_deg", "distance_m", "object_px"}
     assert read_photo(workspace.model.parent / "preview.png").shape == (3 * 64, 4 * 64, 3)
+    early = CorrespondenceModel.load(workspace.early_model, workspace.early_weights)
+    assert model.config == early.config
+    assert json.loads((workspace.early_model.parent / "curve.json").read_bytes())["rows"][-1]["step"] == 80
     history = json.loads((workspace.model.parent / "history.json").read_text())
     assert [row["step"] for row in history] == [80, 160]
     assert history[1]["contrast"] < history[0]["contrast"]
@@ -111,6 +117,22 @@ def test_a_stopped_training_goes_on_to_the_same_weights(training_workspace: Work
     assert "held_out_mask_iou" in curve.rows[3]
     for name, value in whole.state_dict().items():
         torch.testing.assert_close(value, resumed.state_dict()[name], atol=1e-5, rtol=1e-4)
+
+
+def test_the_two_parts_of_a_training_end_as_the_whole(training_workspace: Workspace, tmp_path: Path) -> None:
+    mesh, recipe, held_out = _tiny_parts(training_workspace)
+
+    def trained(part: Part) -> tuple[CorrespondenceModel, list[dict[str, Any]], Curve]:
+        return train_model(mesh, lambda first: load_batches(recipe, first, part.until, 0), held_out, TINY, part=part)
+
+    whole, whole_history, whole_curve = trained(Part(6))
+    _, early_history, _ = trained(Part(3, end=tmp_path / "training.safetensors"))
+    both, history, curve = trained(Part(6, start=tmp_path / "training.safetensors"))
+    assert [row["step"] for row in early_history] == [3]
+    assert [row["step"] for row in history] == [row["step"] for row in whole_history] == [3, 6]
+    assert len(curve.rows) == len(whole_curve.rows) == 6
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(value, both.state_dict()[name], atol=1e-5, rtol=1e-4)
 
 
 def test_batches_are_the_same_from_any_process(training_workspace: Workspace) -> None:

@@ -49,7 +49,7 @@ class StandInEstimator:
         return SYMMETRIES.get(self.name, Symmetry())
 
     @classmethod
-    def load(cls, object_dir: Path) -> StandInEstimator:
+    def load(cls, object_dir: Path, early: bool = False) -> StandInEstimator:
         return cls(object_dir, Capture.load(object_dir / "capture" / "capture.json").name)
 
     def estimate(self, image: Any, camera: Any, boxes: Any = None, depth: Any = None, max_instances: int = 1) -> Found:

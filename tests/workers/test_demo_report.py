@@ -16,7 +16,8 @@ from reconstruction.sfm.lenses import PhotoLens
 from workers.demo.pictures import framed, grid, mask_sheet, turntable
 from workers.demo.report import Answer, measure
 
-JOB = {"started_at": 100.0, "finished_at": 160.0, "stages": [{"name": "sfm", "seconds": 12.0}, {"name": "surface", "seconds": 40.0}]}
+SECONDS = {"sfm": 12.0, "surface": 40.0, "early": 3.0, "correspondence": 5.0}
+JOB = {"started_at": 100.0, "finished_at": 160.0, "stages": [{"name": name, "seconds": taken} for name, taken in SECONDS.items()]}
 MOVE = RigidTransform.from_rotvec(np.array([0.2, -0.4, 2.0]), np.array([0.01, 0.03, -0.02]))  # the system's own choice of frame
 
 
@@ -41,7 +42,8 @@ def test_flawless_results_score_flawless(generated_capture: GeneratedCapture, pe
     assert report["chamfer_over_diameter"] < 1e-5
     assert report["scale_error"] < 1e-9
     assert (report["recall_0_10d"], report["recall_0_05d"]) == (1, 1)
-    assert report["onboard_seconds"] == {"total": 60.0, "sfm": 12.0, "surface": 40.0}
+    assert report["onboard_seconds"] == {"total": 60.0, **SECONDS}
+    assert report["first_answers_s"] == 55.0
     assert report["estimate_ms_median"] == 150.0
 
 

@@ -39,7 +39,7 @@ class Slow:
     """Remembers that it was loaded, in a time in which another thread may try the same."""
 
     @classmethod
-    def load(cls, object_dir: Path) -> Slow:
+    def load(cls, object_dir: Path, early: bool) -> Slow:
         time.sleep(0.05)
         loaded.append(object_dir.name)
         return cls()

@@ -28,11 +28,13 @@ def estimate(
     out: Annotated[Path | None, typer.Option(metavar="poses.jsonl", help="A line a frame.")] = None,
     draw: Annotated[Path | None, typer.Option(metavar="DIR", help="Overlays.")] = None,
     track: Annotated[bool, typer.Option("--track", help="The images follow each other: look near the last pose first.")] = False,
+    early: Annotated[bool, typer.Option("--early", help="Ask the networks of an object that is still being trained.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Images -> the object's pose in each: cam_from_obj, OpenCV camera, metres. A frame where it is not found has no line."""
     with taught_errors(as_json):
         from workers.command import batch, options
+        from workers.pipeline import PIPELINE, load
 
         if box and boxes:
             raise InputError("both --box and --boxes were given", try_next="give one of them")
@@ -45,15 +47,15 @@ def estimate(
             draw,
             track,
         )
-        _estimate(object_dir, batch.collect_images(images), request, out, as_json)
+        chosen = batch.collect_images(images)
+        _estimate(load(PIPELINE.estimator).load(object_dir, early=early), chosen, request, out, as_json)
 
 
-def _estimate(object_dir: Path, images: list[Path], request: Any, out: Path | None, as_json: bool) -> None:
+def _estimate(estimator: Any, images: list[Path], request: Any, out: Path | None, as_json: bool) -> None:
     from workers.command import batch
-    from workers.pipeline import PIPELINE, load
 
     lines = []
-    for result in batch.estimate_images(load(PIPELINE.estimator).load(object_dir), images, request):
+    for result in batch.estimate_images(estimator, images, request):
         line = result.line()
         if line:
             lines.append(line)

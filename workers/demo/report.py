@@ -38,6 +38,7 @@ def measure(capture: GeneratedCapture, made: Reconstructed, job: dict[str, Any],
         "chamfer_over_diameter": surface.chamfer_over_diameter,
         "f_score_1_percent": surface.f_score,
         "scale_error": camera_errors(capture, made.metric_views).scale,
+        "first_answers_s": _until(stages, "early"),
         "onboard_seconds": {"total": job["finished_at"] - job["started_at"], **stages},
         "test_images": len(answers),
         "answered": sum(answer.cam_from_obj is not None for answer in answers),
@@ -46,6 +47,12 @@ def measure(capture: GeneratedCapture, made: Reconstructed, job: dict[str, Any],
         "add_over_diameter": {a.name: e if np.isfinite(e) else None for a, e in zip(answers, errors, strict=True)},
         "estimate_ms_median": float(np.median([answer.milliseconds for answer in answers])) if answers else 0.0,
     }
+
+
+def _until(seconds: dict[str, float | None], last: str) -> float | None:
+    """From the start to the end of a stage; None where there is no such stage."""
+    names = list(seconds)
+    return sum(seconds[name] or 0.0 for name in names[: names.index(last) + 1]) if last in names else None
 
 
 def add_over_diameter(capture: GeneratedCapture, from_truth: RigidTransform, answers: list[Answer]) -> list[float]:

@@ -48,23 +48,28 @@ class Loaded:
 class Estimators:
     """The last few objects' estimators, at most so many and about so many MiB, each version of a model loaded once."""
 
-    def __init__(self, target: str, needs: tuple[str, ...], kept: int, kept_mib: float) -> None:
-        """`target`: `module:attribute` of what loads one, from these parts of an object."""
-        self.needs = needs
+    def __init__(self, target: str, needs: tuple[str, ...], kept: int, kept_mib: float, early_needs: tuple[str, ...] = ()) -> None:
+        """`target`: `module:attribute` of what loads one, from these parts of an object; early_needs: while it is still trained."""
+        self._needs, self._early_needs = needs, early_needs
         self._target, self._kept, self._kept_mib = target, kept, kept_mib
         self._loaded: OrderedDict[tuple[Path, str, str], Loaded] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, object_dir: Path) -> Loaded:
-        """Raises what loading raises. The one asked for is kept, however large it is."""
+    def needs(self, early: bool) -> tuple[str, ...]:
+        return self._early_needs if early else self._needs
+
+    def get(self, object_dir: Path, early: bool = False) -> Loaded:
+        """early: with the networks of the first part of a training. Raises what loading raises. The one asked for is kept, however
+        large it is."""
         workspace = Workspace(object_dir)
-        key = (object_dir, workspace.digest("correspondence")[:12], workspace.digest("validation"))
+        trained, validated = (workspace.digest(stage) for stage in (("early", "early") if early else ("correspondence", "validation")))
+        key = (object_dir, trained[:12], validated)
         with self._lock:
             if key not in self._loaded:
                 for old in [old for old in self._loaded if old[0] == object_dir]:
                     del self._loaded[old]  # of an object that was trained again
-                self._make_room(model_mib(workspace))
-                self._loaded[key] = Loaded(load(self._target).load(object_dir), key[1], model_mib(workspace))
+                self._make_room(mib := model_mib(workspace, early))
+                self._loaded[key] = Loaded(load(self._target).load(object_dir, early=early), key[1], mib)
             self._loaded.move_to_end(key)
             return self._loaded[key]
 
@@ -74,9 +79,10 @@ class Estimators:
             self._loaded.popitem(last=False)
 
 
-def model_mib(workspace: Workspace) -> float:
+def model_mib(workspace: Workspace, early: bool = False) -> float:
     """About what an object's estimator takes of the memory, told by its files."""
-    files = [path for path in (workspace.weights, workspace.mesh) if path.is_file()]
+    weights = workspace.early_weights if early else workspace.weights
+    files = [path for path in (weights, workspace.mesh) if path.is_file()]
     return MEMORY_OVER_FILES * sum(path.stat().st_size for path in files) / 2**20
 
 
@@ -93,7 +99,8 @@ def answer(estimators: Estimators, storage: Storage, question: dict[str, Any], d
 
 
 def estimate(estimators: Estimators, storage: Storage, question: dict[str, Any], deadline: float) -> dict[str, Any]:
-    """`question`: image and depth by the names that they were lent under, object_ids, K, dist, boxes, max_instances, depth_scale.
+    """`question`: image and depth by the names that they were lent under, object_ids, K, dist, boxes, max_instances, depth_scale, and
+    `early`: those of the objects that are still being trained.
 
     deadline: seconds since 1970. Raises NobodyWaits.
     """
@@ -102,16 +109,17 @@ def estimate(estimators: Estimators, storage: Storage, question: dict[str, Any],
     timing: defaultdict[str, float] = defaultdict(float, read=_ms(started))
     poses, used, scales = [], [], []
     for object_id in question["object_ids"]:
-        loading = time.perf_counter()
-        object_dir = storage.restore(object_id, estimators.needs)
-        used.append(estimators.get(object_dir))
+        loading, early = time.perf_counter(), object_id in question.get("early", ())
+        object_dir = storage.restore(object_id, estimators.needs(early))
+        used.append(estimators.get(object_dir, early))
         timing["load"] += _ms(loading)
         scales.append(scale_to_json(Workspace(object_dir)))
         for boxes in [None] if frame.boxes is None else [[box] for box in frame.boxes]:  # one by one: many take longer than a deadline
             if not is_awaited(storage, question, deadline):
                 raise NobodyWaits("the deadline has passed", try_next="allow a later deadline_ms, or ask for less at once")
             found = used[-1].estimator.estimate(frame.image, frame.camera, boxes, frame.depth, question.get("max_instances") or 1)
-            poses += [pose_to_json(object_id, frame, frame.trusted(pose), used[-1].estimator.symmetry.kind) for pose in found.poses]
+            symmetry = "unknown" if early else used[-1].estimator.symmetry.kind
+            poses += [pose_to_json(object_id, frame, frame.trusted(pose), symmetry) for pose in found.poses]
             for name, value in found.timing_ms.items():
                 timing[name] += value
     timing["total"] = _ms(started)
@@ -124,6 +132,7 @@ def estimate(estimators: Estimators, storage: Storage, question: dict[str, Any],
         "K": frame.camera.matrix.ravel().tolist(),
         "K_source": frame.camera_source,
         "model_version": ",".join(one.version for one in used),
+        "networks": "early" if question.get("early") else "final",
         "backend": used[0].estimator.rasterizer,
         "device": used[0].estimator.device,
         "timing_ms": {name: round(value, 1) for name, value in timing.items()},

@@ -96,7 +96,7 @@ export interface Pose {
   bbox_xywh: [number, number, number, number];
   /** COCO's compressed encoding; height and width. */
   mask_rle: { size: [number, number]; counts: string };
-  symmetry: "none" | "discrete" | "continuous";
+  symmetry: "none" | "discrete" | "continuous" | "unknown";
 }
 
 export interface Estimate {
@@ -105,6 +105,7 @@ export interface Estimate {
   K: number[];
   K_source: "given" | "exif" | "guessed";
   model_version: string;
+  networks: "early" | "final";
   backend: string;
   device: string;
   timing_ms: Record<string, number>;

@@ -33,7 +33,7 @@ export function PoseNumbers({ answer, pose }: { answer: Estimate; pose: Pose }) 
           <dt>Frame</dt>
           <dd>Camera from object: x right, y down, z forward</dd>
         </div>
-        {pose.symmetry !== "none" && (
+        {(pose.symmetry === "discrete" || pose.symmetry === "continuous") && (
           <div>
             <dt>Symmetry</dt>
             <dd>One of {pose.symmetry === "discrete" ? "several" : "endlessly many"} poses that look the same: always this one is answered</dd>

@@ -1,4 +1,4 @@
-// How the two trainings go: a loss curve each.
+// How the trainings go: a loss curve each.
 
 import type { Job } from "../schema";
 import { CurveChart } from "./chart";
@@ -7,7 +7,7 @@ import { useDocument } from "./documents";
 import type { PartProps } from "./part";
 import { stageTitle, whenAfter } from "./words";
 
-const TRAINED = ["surface", "correspondence"];
+const TRAINED = ["surface", "early", "correspondence"];
 
 export function TrainingPart({ object, job, files }: PartProps) {
   return (

@@ -14,6 +14,7 @@ const STAGES: Record<string, string> = {
   scale: "Find the scale",
   surface: "Learn the surface",
   synthetic: "Render new views",
+  early: "Train the networks for first answers",
   correspondence: "Train the networks",
   validation: "Measure the accuracy",
   exports: "Write files for other programs",
