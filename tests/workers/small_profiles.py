@@ -15,6 +15,7 @@ SMALL = replace(
     correspondence=replace(
         PREVIEW.correspondence,
         steps=220,
+        network=replace(PREVIEW.correspondence.network, crop_px=96),
         threads=1,  # other tests run beside it: two take nearly twice the work for the same steps there
         optimiser=replace(PREVIEW.correspondence.optimiser, warmup=40, average=0.98),
         validate_every=110,
