@@ -25,7 +25,7 @@ function NotReady({ object: { id, state } }: { object: ObjectRow }) {
   if (state === "draft")
     return <EmptyState title={title} advice="Its photos are not onboarded yet. Once they are, model and poses are here." action={{ label: "Go on with it", href: `#/new/${id}` }} />;
   if (state === "failed") return <EmptyState title={title} advice="Its onboarding stopped: see why, and go on from there." action={watch} />;
-  return <EmptyState title={title} advice="Its onboarding is going on. Once it is through, model and poses are here." action={watch} />;
+  return <EmptyState title={title} advice="Its onboarding is going on. Once it is through, model and poses are here; POST /v1/estimate answers as soon as its first networks are there." action={watch} />;
 }
 
 function Ready({ object: { id, ...object } }: { object: ObjectRow }) {
