@@ -73,8 +73,8 @@ STAGES = (
     Step("scale", "reconstruction.scale.stage:SCALE", "scale", 0.02),
     Step("surface", "reconstruction.sdf.stage:SURFACE", "surface", 0.26, gpu_profiles=("full",)),
     Step("synthetic", "surfemb.samples.synthetic:SYNTHETIC", "synthetic", 0.10),
-    Step("early", "surfemb.learning.train:EARLY", "correspondence", 0.06, gpu_profiles=("full",)),
-    Step("correspondence", "surfemb.learning.train:CORRESPONDENCE", "correspondence", 0.30, gpu_profiles=("full",)),
+    Step("early", "surfemb.learning.stages:EARLY", "correspondence", 0.06, gpu_profiles=("full",)),
+    Step("correspondence", "surfemb.learning.stages:CORRESPONDENCE", "correspondence", 0.30, gpu_profiles=("full",)),
     Step("validation", "surfemb.judging.validation:VALIDATION", "validation", 0.04),
     Step("exports", "workers.exports.stage:EXPORTED", "exports", 0.02),
 )

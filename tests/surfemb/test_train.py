@@ -24,7 +24,8 @@ from surfemb.learning.held_out import HeldOut
 from surfemb.learning.loss import Batch
 from surfemb.learning.network import CorrespondenceModel, NetworkConfig
 from surfemb.learning.optimiser import OptimiserConfig
-from surfemb.learning.train import CORRESPONDENCE, EARLY, Part, TrainConfig, TrainingError, pick_device, train_model
+from surfemb.learning.stages import CORRESPONDENCE, EARLY
+from surfemb.learning.train import Part, TrainConfig, TrainingError, pick_device, train_model
 from surfemb.samples.crops import CropConfig
 from surfemb.samples.looks import LOOKS
 from surfemb.split import split_views
