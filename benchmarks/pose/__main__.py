@@ -1,13 +1,14 @@
 """Poses of onboarded objects against the truth: recall by visible share, BOP's average recall, false alarms, time.
 
 usage: python -m benchmarks.pose [--generated NAME ...] [--scans FOLDER] [--board SCENE NAME ...] [--lmo FOLDER [--lmo-only NAME ...]]
-                                 [--photos 60] [--images 60] [--profile standard] [--out runs/bench]
+                                 [--photos 60] [--images 60] [--profile standard] [--early] [--out runs/bench]
 
 (a) objects that the code renders, and scanned ones where their folder is given; (b) a real tag-board scene; (c) BOP's LM-O, the objects
 onboarded from captures rendered of the given models. Each is onboarded unless OUT/pose has it, and asked about with the true box, by
 searching the image, and with depth where there is any. Images of the other objects of (a) give the false alarms. A record for each data
 set and object goes to OUT/pose.json; those of other runs stay in it. The seed is 7.
 
+--early asks the networks of the first part of the training: what the service answers with while the rest goes on (NAME/early).
 With fewer or more photos than 60 a generated object is another one, NAME-of-N: how many photos do poses need?
 """
 
@@ -51,6 +52,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=generated.PHOTOS, help="of each of (a)")
     parser.add_argument("--images", type=int, default=60)
     parser.add_argument("--profile", default="standard")
+    parser.add_argument("--early", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("runs/bench"))
     a = parser.parse_args()
     console = Console()
@@ -59,8 +61,9 @@ def main() -> None:
     report = json.loads(path.read_text()) if path.exists() else {"records": {}}
     for tests, workspace in prepared:
         console.rule(f"{tests.dataset} {tests.name}")
-        record = measure(tests, workspace, strangers_of(tests, prepared), console)
-        report["records"][f"{tests.dataset}/{tests.name}"] = {"profile": a.profile, **record}
+        estimator = PoseEstimator.load(workspace.root, EstimatorConfig(min_score=0.0), early=a.early)
+        record = measure(tests, estimator, strangers_of(tests, prepared), console)
+        report["records"][f"{tests.dataset}/{tests.name}{'/early' if a.early else ''}"] = {"profile": a.profile, **record}
         path.write_text(json.dumps(report, indent=1))
         console.print_json(json.dumps({k: v for k, v in record.items() if k != "reliability"}))
 
@@ -104,8 +107,7 @@ def strangers_of(tests: TestSet, prepared: Sequence[Prepared]) -> list[TestImage
     return others[:: max(1, -(-len(others) // STRANGERS))]
 
 
-def measure(tests: TestSet, workspace: Workspace, strangers: Sequence[TestImage], console: Console) -> dict[str, Any]:
-    estimator = PoseEstimator.load(workspace.root, EstimatorConfig(min_score=0.0))
+def measure(tests: TestSet, estimator: PoseEstimator, strangers: Sequence[TestImage], console: Console) -> dict[str, Any]:
     estimator.estimate(tests.images[0].pixels(), tests.images[0].camera)  # compiles
     started = time.monotonic()
     boxed = list(ask(estimator, tests, "box"))
