@@ -14,11 +14,19 @@ from workers.runner import run_pipeline
 
 
 def onboard(
-    folder: Path, capture: GeneratedCapture, recipe: Recipe, on_event: Callable[[StageEvent], None], masks: Path | None = None
+    folder: Path,
+    capture: GeneratedCapture,
+    recipe: Recipe,
+    on_event: Callable[[StageEvent], None],
+    masks: Path | None = None,
+    until: str | None = None,
 ) -> Workspace:
-    """In FOLDER/object, from one box in one photo, the board's layout and masks, if any are given; goes on where it stopped."""
+    """In FOLDER/object, from one box in one photo, the board's layout and masks, if any are given; goes on where it stopped.
+
+    until: the last stage to run; all of them unless given.
+    """
     middle = capture.photos[len(capture.photos) // 2]
     request = Capture(prompt=Prompt(middle.path.name, box=capture.box(middle)), scale=capture.board())
     workspace = prepare(capture.photo_dir, folder / "object", request, masks=masks, resume=(folder / "object").exists())
-    run_pipeline(workspace.root, recipe, on_event)
+    run_pipeline(workspace.root, recipe, on_event, until=until)
     return workspace

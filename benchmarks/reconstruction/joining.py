@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from benchmarks.captures import onboard
 from benchmarks.reconstruction.subjects import list_subjects
-from reconstruction.capture import Capture, Prompt
 from reconstruction.generated import CaptureConfig, GeneratedCapture, load_or_render
 from reconstruction.metrics import compare_surfaces, point_to_surface
 from reconstruction.scene import Mesh, RigidTransform, Similarity
@@ -30,7 +30,6 @@ from reconstruction.scene.transforms import rotation_error_deg
 from reconstruction.workspace import Workspace
 from workers.command.console import Bars
 from workers.command.joining import RECIPE, prepare_join
-from workers.command.onboard import prepare
 from workers.demo.pictures import turntable
 from workers.pipeline import Recipe
 from workers.runner import run_pipeline
@@ -121,12 +120,8 @@ def _surface_error(mesh: Mesh, truth: Mesh) -> dict[str, float]:
 def _onboarded(folder: Path, config: CaptureConfig, make_mesh: Callable[[], Mesh], profile: str, console: Console) -> Workspace:
     """Renders the capture unless it is there, and onboards it up to the scale."""
     capture = load_or_render(folder / "capture", config, make_obj=make_mesh)
-    middle = capture.photos[len(capture.photos) // 2]
-    request = Capture(prompt=Prompt(middle.path.name, box=capture.box(middle)), scale=capture.board())
-    workspace = prepare(capture.photo_dir, folder / "object", request, resume=(folder / "object").exists())
     with Bars(console) as bars:
-        run_pipeline(workspace.root, Recipe(profile), bars, until="scale")
-    return workspace
+        return onboard(folder, capture, Recipe(profile), bars, until="scale")
 
 
 if __name__ == "__main__":

@@ -103,6 +103,9 @@ def test_a_capture_that_is_there_is_not_rendered_again(tmp_path: Path) -> None:
     photo.write_bytes(b"as it was")
     assert load_or_render(tmp_path, small).photos[0].path.read_bytes() == b"as it was", "depth besides does no harm"
     assert load_or_render(tmp_path, replace(small, seed=8)).photos[0].path.read_bytes() != b"as it was"
+    photo.write_bytes(b"as it was")
+    (tmp_path / "truth" / "board_from_obj.json").unlink()
+    assert load_or_render(tmp_path, replace(small, seed=8)).photos[0].path.read_bytes() != b"as it was", "stopped before it was whole"
 
 
 def test_a_held_out_photo_hides_as_much_as_it_is_told_to(tmp_path: Path) -> None:

@@ -49,10 +49,10 @@ def measure(capture: GeneratedCapture, made: Reconstructed, job: dict[str, Any],
     }
 
 
-def _until(seconds: dict[str, float | None], last: str) -> float | None:
-    """From the start to the end of a stage; None where there is no such stage."""
+def _until(seconds: dict[str, float | None], last: str) -> float:
+    """From the start to the end of a stage."""
     names = list(seconds)
-    return sum(seconds[name] or 0.0 for name in names[: names.index(last) + 1]) if last in names else None
+    return sum(seconds[name] or 0.0 for name in names[: names.index(last) + 1])
 
 
 def add_over_diameter(capture: GeneratedCapture, from_truth: RigidTransform, answers: list[Answer]) -> list[float]:

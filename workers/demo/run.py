@@ -165,7 +165,7 @@ def _table(report: dict[str, Any]) -> Table:
         "mesh Chamfer / diameter": f"{report['chamfer_over_diameter']:.4f}",
         "scale error": f"{100 * report['scale_error']:.2f} %",
         "onboarding": f"{seconds['total'] / 60:.1f} min ({', '.join(f'{k} {v:.0f} s' for k, v in seconds.items() if k != 'total' and v)})",
-        "first answers, by its early networks": f"after {(report['first_answers_s'] or seconds['total']) / 60:.1f} min",
+        "first answers, by its early networks": f"after {report['first_answers_s'] / 60:.1f} min",
         "held-out images answered": f"{report['answered']} of {report['test_images']}",
         "recall, ADD < 0.10 d": f"{report['recall_0_10d']:.2f}",
         "recall, ADD < 0.05 d": f"{report['recall_0_05d']:.2f}",

@@ -93,8 +93,9 @@ def _answer_questions(questions: Connection, settings: Settings, pipeline: Pipel
     from workers.estimates.estimating import Estimators, answer
 
     load(pipeline.estimator)  # imports torch now, so that the first question need not wait for it
-    kept = (settings.estimators_kept, settings.estimators_mib)
-    estimators = Estimators(pipeline.estimator, pipeline.estimator_needs, *kept, pipeline.early_needs)
+    estimators = Estimators(
+        pipeline.estimator, pipeline.estimator_needs, settings.estimators_kept, settings.estimators_mib, pipeline.early_needs
+    )
     storage = open_storage(settings, Database(settings.database), "estimators")
     questions.send({"ready": True})
     while True:

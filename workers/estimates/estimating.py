@@ -52,7 +52,7 @@ class Estimators:
         """`target`: `module:attribute` of what loads one, from these parts of an object; early_needs: while it is still trained."""
         self._needs, self._early_needs = needs, early_needs
         self._target, self._kept, self._kept_mib = target, kept, kept_mib
-        self._loaded: OrderedDict[tuple[Path, str, str], Loaded] = OrderedDict()
+        self._loaded: OrderedDict[tuple[Path, tuple[str, ...]], Loaded] = OrderedDict()
         self._lock = threading.Lock()
 
     def needs(self, early: bool) -> tuple[str, ...]:
@@ -62,14 +62,14 @@ class Estimators:
         """early: with the networks of the first part of a training. Raises what loading raises. The one asked for is kept, however
         large it is."""
         workspace = Workspace(object_dir)
-        trained, validated = (workspace.digest(stage) for stage in (("early", "early") if early else ("correspondence", "validation")))
-        key = (object_dir, trained[:12], validated)
+        versions = tuple(workspace.digest(stage) for stage in (("early",) if early else ("correspondence", "validation")))
+        key = (object_dir, versions)
         with self._lock:
             if key not in self._loaded:
                 for old in [old for old in self._loaded if old[0] == object_dir]:
                     del self._loaded[old]  # of an object that was trained again
                 self._make_room(mib := model_mib(workspace, early))
-                self._loaded[key] = Loaded(load(self._target).load(object_dir, early=early), key[1], mib)
+                self._loaded[key] = Loaded(load(self._target).load(object_dir, early=early), versions[0][:12], mib)
             self._loaded.move_to_end(key)
             return self._loaded[key]
 
