@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -13,19 +16,44 @@ from reconstruction.rasterizers import Rasterizer
 from reconstruction.scene import Camera, RigidTransform
 from surfemb.estimation.increments import difference, increment
 
+_ENOUGH = 0.25  # of the object's pixels
+_FEW = 0.1  # flying pixels along edges
+
 
 @dataclass(frozen=True)
 class DepthConfig:
-    """gates: of associations, as shares of the diameter, one after the other. image_share: how much the colour evidence counts.
+    """gates: of associations, as shares of the diameter, one after the other; near_gates: of a pose that is nearly right.
 
-    tolerance: of agreement with the depth, a share of the diameter, beside three times the sensor's noise.
+    image_share: how much the colour evidence counts. tolerance: of agreement with the depth, a share of the diameter, beside three
+    times the sensor's noise.
     """
 
     gates: tuple[float, ...] = (0.5, 0.25, 0.12, 0.06, 0.03, 0.03)
+    near_gates: tuple[float, ...] = (0.06, 0.03, 0.03)
     steps: int = 3
     tolerance: float = 0.02
     max_side_px: int = 96
     image_share: float = 0.05
+
+
+class Agreement(NamedTuple):
+    """Shares of an object's pixels. weight: of those that agree, by how well (Tukey's); seen_through: those behind the object.
+
+    What stands in front of it counts as nothing.
+    """
+
+    weight: float
+    agreeing: float
+    seen_through: float
+
+    @property
+    def total(self) -> float:
+        return self.weight - self.seen_through
+
+    @property
+    def whole(self) -> bool:
+        """Whether there is nothing to find elsewhere: all that nothing stands before agrees."""
+        return self.agreeing > _ENOUGH and self.seen_through < _FEW * self.agreeing
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,15 +73,15 @@ class DepthWindow:
         thinned = Camera(width, height, camera.fx / stride, camera.fy / stride, (camera.cx - x0) / stride, (camera.cy - y0) / stride)
         return cls(thinned, part.astype(float))
 
-    def agreement(self, rasterizer: Rasterizer, cam_from_obj: RigidTransform, tolerance_m: float) -> float:
-        """Share of the object's pixels with depth that agree, less those seen through; something in front counts as nothing."""
+    def agreement(self, rasterizer: Rasterizer, cam_from_obj: RigidTransform, tolerance_m: float) -> Agreement:
+        """Of the object's pixels that have depth with the pose."""
         expected = rasterizer.render(self.camera, cam_from_obj).depth
         both = (expected > 0) & (self.depth > 0)
         if not both.any():
-            return 0.0
+            return Agreement(0.0, 0.0, 0.0)
         behind = self.depth[both] - expected[both]
-        tolerance = np.maximum(tolerance_m, 3 * sensor_noise(self.depth[both]))
-        return float((np.abs(behind) < tolerance).mean() - (behind > tolerance).mean())
+        off = behind / np.maximum(tolerance_m, 3 * sensor_noise(self.depth[both]))
+        return Agreement(float(((1 - off**2).clip(0) ** 2).mean()), float((np.abs(off) < 1).mean()), float((off > 1).mean()))
 
 
 def sensor_noise(depth_m: Float[ndarray, "*n"]) -> Float[ndarray, "*n"]:
@@ -84,15 +112,18 @@ def refine_depth(
     image_information: Float[ndarray, "6 6"],
     config: DepthConfig,
 ) -> RigidTransform:
-    """The pose that agrees best with the depth map among refinements from a few distances, the given pose included.
+    """The pose that agrees best with the depth map among the given one, its refinement nearby, and those from a few distances.
 
+    The last are asked where the nearby one leaves something unexplained only: their gates are so wide that a nearer thing draws them in.
     `image_information` (as refine_pose gives it, in the camera's axes) keeps what depth can't see, such as the turn of a bottle.
     """
-    starts = [cam_from_obj, *_moved_along_ray(rasterizer, window, cam_from_obj)]
-    found = [_align(rasterizer, window, start, diameter, image_information, config) for start in starts]
-    candidates = [cam_from_obj, *found]
-    agreements = [window.agreement(rasterizer, pose, config.tolerance * diameter) for pose in candidates]
-    return candidates[int(np.argmax(agreements))]
+    align = partial(_align, rasterizer, window, diameter=diameter, image_information=image_information, config=config)
+    agreement = partial(window.agreement, rasterizer, tolerance_m=config.tolerance * diameter)
+    candidates = [cam_from_obj, align(cam_from_obj, gates=config.near_gates)]
+    if not agreement(candidates[1]).whole:
+        starts = [cam_from_obj, *_moved_along_ray(rasterizer, window, cam_from_obj)]
+        candidates += [align(start, gates=config.gates) for start in starts]
+    return max(candidates, key=lambda pose: agreement(pose).total)
 
 
 def _moved_along_ray(rasterizer: Rasterizer, window: DepthWindow, cam_from_obj: RigidTransform) -> list[RigidTransform]:
@@ -109,13 +140,15 @@ def _align(
     rasterizer: Rasterizer,
     window: DepthWindow,
     pose: RigidTransform,
+    *,
+    gates: Sequence[float],
     diameter: float,
     image_information: Float[ndarray, "6 6"],
     config: DepthConfig,
 ) -> RigidTransform:
     measured = window.camera.unproject(np.stack(np.meshgrid(*map(np.arange, window.depth.shape[::-1])), -1).astype(float), window.depth)
     anchor = pose
-    for gate in config.gates:
+    for gate in gates:
         for _ in range(config.steps):
             raster = rasterizer.render(window.camera, pose)
             rows, columns = np.nonzero(raster.mask & (window.depth > 0))

@@ -70,9 +70,8 @@ def lay_on_depth(
     window = DepthWindow.around(camera, depth, box, config.max_side_px)
     moved = refine_depth(rasterizer, window, pose, diameter, solution.information, config)
     fit = replace(judge(solution.evidence, surface, rasterizer, moved), likeness=solution.fit.likeness)
-    gain = window.agreement(rasterizer, moved, config.tolerance * diameter)
-    gain -= window.agreement(rasterizer, pose, config.tolerance * diameter)
-    return replace(solution, cam_from_obj=moved, fit=fit) if fit.total + gain > solution.fit.total else solution
+    after, before = (window.agreement(rasterizer, each, config.tolerance * diameter).total for each in (moved, pose))
+    return replace(solution, cam_from_obj=moved, fit=fit) if fit.total + after > solution.fit.total + before else solution
 
 
 def silhouette(surface: Surface, rasterizer: Rasterizer, camera: Camera, cam_from_obj: RigidTransform) -> Bool[ndarray, "h w"]:

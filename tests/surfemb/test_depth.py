@@ -51,6 +51,21 @@ def test_depth_fixes_the_distance_and_the_turn(mesh: Mesh, hidden: float) -> Non
     assert np.median(after) < 0.01
 
 
+def test_a_pose_that_is_nearly_right_gets_exact_beside_what_stands_close_before_it(mesh: Mesh) -> None:
+    before, after = [], []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        truth = random_pose(rng, 4.5 * mesh.diameter, offset=0.05)
+        clear = depth_map(mesh, truth, rng)
+        left = np.arange(CAMERA.width) < np.quantile(np.nonzero(make_rasterizer(mesh).render(CAMERA, truth).mask)[1], 0.5)
+        depth = np.where(left & (clear > 0), truth.translation[2] - 0.6 * mesh.diameter, clear).astype(np.float32)
+        rough = increment(truth, np.append(rng.normal(0, 0.004, 3), rng.normal(0, 0.004 * mesh.diameter, 3)))
+        before.append(add_error(rough, truth, mesh.vertices) / mesh.diameter)
+        after.append(add_error(refined(mesh, rough, depth), truth, mesh.vertices) / mesh.diameter)
+    assert max(after) < 0.005
+    assert np.median(after) < np.median(before) / 1.5
+
+
 def test_depth_of_something_else_does_not_move_the_pose(mesh: Mesh) -> None:
     truth = random_pose(np.random.default_rng(0), 4 * mesh.diameter, offset=0.0)
     assert add_error(refined(mesh, truth, np.zeros((240, 320), np.float32)), truth, mesh.vertices) == 0
@@ -71,9 +86,9 @@ def test_seeing_through_the_object_counts_against_a_pose(mesh: Mesh) -> None:
     window = DepthWindow.around(CAMERA, depth, (60, 20, 260, 220), 96)
     rasterizer = make_rasterizer(mesh)
     at_truth, in_front, behind = (
-        window.agreement(rasterizer, RigidTransform(np.eye(3), np.array([0, 0, z])), 0.003) for z in (0.7, 0.55, 0.85)
+        window.agreement(rasterizer, RigidTransform(np.eye(3), np.array([0, 0, z])), 0.003).total for z in (0.7, 0.55, 0.85)
     )
-    assert at_truth > 0.8
+    assert at_truth > 0.75
     assert in_front < behind < at_truth  # behind the surface may be hidden; before it, light passed
 
 
