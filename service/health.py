@@ -42,12 +42,13 @@ def metrics(context: Ctx) -> Response:
 
 @router.get("/info")
 def info(context: Ctx, who: Who) -> dict[str, Any]:
-    """Limits, stages, profiles, the schema of the options."""
+    """Limits, stages, those from which on questions are answered, profiles, the schema of the options."""
     limits = {name: value for name, value in context.settings.model_dump().items() if name.startswith(("max_", "default_"))}
     return {
         "name": "snap6d",
         "version": version("snap6d"),
         "stages": list(context.pipeline.names),
+        "answers_after": [name for name in context.pipeline.names if name in context.pipeline.early_needs],
         "profiles": list(context.pipeline.profile_names),
         "limits": limits,
         "options": {"onboard": OnboardOptions.model_json_schema(), "estimate": EstimateOptions.model_json_schema()},

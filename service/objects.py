@@ -42,6 +42,7 @@ ARTIFACTS = (
     "scale/scale.json",
     "scale/views.json",
     "validation/accuracy.json",
+    "surface/mesh.glb",
     "surface/*.png",
     "surface/*.jpg",
     "masks/**/*.png",

@@ -75,6 +75,8 @@ def onboarded(browser: Browser, real: Server, capture: GeneratedCapture) -> Onbo
     with visiting(browser, str(real.client.base_url).rstrip("/"), Look()) as seen:
         object_id = fill_in_and_start(seen, real, capture)
         watch_it_grow(seen, Following(real, object_id))
+        ask_while_it_trains(seen, Onboarded(real, capture, object_id))
+        watch_it_end(seen, Following(real, object_id))
         assert seen.judged() == [], "\n".join(seen.judged())
     # The first question loads the object, which takes longer than the page waits where the machine is busy.
     question = {"options": json.dumps({"object_ids": [object_id], "deadline_ms": 290_000})}
@@ -129,11 +131,18 @@ class Following:
     server: Server
     object_id: str
 
+    def job(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.server.client.get("/v1/jobs", params={"object_id": self.object_id}).json()[0]
+        return found
+
+    def has_run(self, stage: str) -> bool:
+        return any(one["name"] == stage and one["status"] == "succeeded" for one in self.job()["stages"])
+
     def until(self, there: Callable[[], bool]) -> None:
         """Fails as soon as the job has."""
         deadline = time.monotonic() + MAX_SECONDS
         while not there():
-            job = self.server.client.get("/v1/jobs", params={"object_id": self.object_id}).json()[0]
+            job = self.job()
             assert job["status"] in ("queued", "running", "succeeded"), job["error"]
             assert time.monotonic() < deadline, job["stages"]
             time.sleep(1)
@@ -151,6 +160,21 @@ def watch_it_grow(seen: Visit, following: Following) -> None:
         else:
             following.until(lambda: share_of_ink(page.locator(".seen canvas").first) > 0.003)
         seen.picture(f"watch_{part}_live")
+
+
+def ask_while_it_trains(seen: Visit, onboarded: Onboarded) -> None:
+    """The first networks answer on the page, whatever they find."""
+    following = Following(onboarded.server, onboarded.object_id)
+    following.until(lambda: following.has_run("early"))
+    seen.open(f"objects/{onboarded.object_id}/use")
+    expect(seen.page.get_by_test_id("early")).to_be_visible()
+    assert ask(seen.page, onboarded)["networks"] == "early"
+    seen.picture("use_early")
+
+
+def watch_it_end(seen: Visit, following: Following) -> None:
+    page = seen.page
+    seen.open(f"objects/{following.object_id}/watch")
     page.get_by_test_id("part-photos").click()
     page.get_by_test_id("masks-toggle").click()
     following.until(lambda: page.get_by_test_id("run").get_attribute("data-status") == "succeeded")
@@ -238,20 +262,25 @@ def test_a_picture_for_the_readme(visit: OPEN, onboarded: Onboarded) -> None:
 
 
 def ask_about(seen: Visit, onboarded: Onboarded) -> dict[str, Any]:
-    """Drops the photo, types its camera, and waits for the answer: the API's, as it is shown."""
-    photo, camera, lens = onboarded.asked_about, onboarded.capture.camera, onboarded.capture.lens
-    page = seen.page
+    """The API's answer, as it is shown."""
     seen.open(f"objects/{onboarded.object_id}/use")
+    found = ask(seen.page, onboarded)
+    seen.page.get_by_test_id("answer").wait_for()
+    assert found["poses"], "not found"
+    return found
+
+
+def ask(page: Page, onboarded: Onboarded) -> dict[str, Any]:
+    """Drops the photo, types its camera, and waits for the API to answer."""
+    photo, camera, lens = onboarded.asked_about, onboarded.capture.camera, onboarded.capture.lens
     drop_files(page, page.get_by_test_id("drop"), [photo.path])
     for name in ("fx", "fy", "cx", "cy"):
         page.get_by_label(name, exact=True).fill(str(getattr(camera, name)))
     page.get_by_label("Lens").fill(", ".join(str(value) for value in lens.coefficients))
     with page.expect_response(re.compile("/v1/estimate$"), timeout=120_000) as response:
         page.get_by_role("button", name="Find the object").click()
-    page.get_by_test_id("answer").wait_for()
-    found: dict[str, Any] = response.value.json()
-    assert found["poses"], "not found"
-    return found
+    answer: dict[str, Any] = response.value.json()
+    return answer
 
 
 def to_the_top(element: Locator) -> None:

@@ -150,6 +150,7 @@ def test_health_info_and_document(server: Server) -> None:
     assert all(server.client.get("/readyz").json()["checks"].values())
     info = server.client.get("/info").json()
     assert info["stages"] == ["sfm", "scale", "surface"]
+    assert info["answers_after"] == ["scale"]
     assert info["limits"]["max_photos"] == 12
     document = server.client.get("/openapi.json").json()
     expected = {"/v1/objects", "/v1/objects/{object_id}", "/v1/jobs/{job_id}", "/v1/jobs/{job_id}/cancel", "/v1/estimate", "/readyz"}

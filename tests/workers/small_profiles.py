@@ -9,7 +9,7 @@ from workers.profiles import PREVIEW
 SMALL = replace(
     PREVIEW,
     surface=replace(
-        PREVIEW.surface, training=replace(PREVIEW.surface.training, steps=280, rays=768), photo_px=200, mesh_cells=96, faces=8000
+        PREVIEW.surface, training=replace(PREVIEW.surface.training, steps=200, rays=768), photo_px=200, mesh_cells=96, faces=8000
     ),
     synthetic=replace(PREVIEW.synthetic, views=150, px=160, shading="vertex", backgrounds=40, textures=12),
     correspondence=replace(
@@ -20,6 +20,6 @@ SMALL = replace(
         optimiser=replace(PREVIEW.correspondence.optimiser, warmup=40, average=0.98),
         validate_every=110,
     ),
-    validation=replace(PREVIEW.validation, views=3, overlays=3),
+    validation=replace(PREVIEW.validation, views=2, overlays=2),
 )
 PROFILES = {"small": SMALL, "standard": SMALL}  # a draft that says nothing wants the second

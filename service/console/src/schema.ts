@@ -82,6 +82,8 @@ export interface Artifact {
 export interface Info {
   version: string;
   stages: string[];
+  /** The stages from whose end on questions are answered. */
+  answers_after: string[];
   profiles: string[];
   limits: Record<string, number>;
   options: { onboard: { properties: Record<string, { description?: string }> } };

@@ -1,13 +1,19 @@
-// What an onboarding wrote about its object: report.json, validation/accuracy.json, sfm/lens.json.
+// What an onboarding wrote about its object: report.json, validation/accuracy.json, scale/scale.json, sfm/lens.json.
 
 import { artifact } from "../api";
 import type { Artifact } from "../schema";
+
+export interface Scale {
+  source?: string | null;
+  units?: "m" | "object";
+  rel_std?: number | null;
+}
 
 export interface Report {
   quality: { surface?: { extents_m?: [number, number, number]; faces?: number } };
   heldout: { psnr?: number; psnr_exposed?: number; iou?: number };
   coverage: { photos?: { used: number; left_out: number } };
-  scale: { source?: string | null; units?: "m" | "object"; rel_std?: number | null };
+  scale: Scale;
   versions: Record<string, string>;
 }
 
@@ -58,12 +64,14 @@ export interface PhotoLens {
 export interface Documents {
   report: Report | null;
   accuracy: Accuracy | null;
+  scale: Scale | null;
   lenses: Record<string, PhotoLens> | null;
 }
 
 /** null for each that the object has not. */
 export async function readDocuments(id: string, artifacts: Artifact[]): Promise<Documents> {
   const read = async (name: string) => (artifacts.some((one) => one.name === name) ? (await artifact(id, name)).json() : null);
-  const [report, accuracy, lenses] = await Promise.all([read("report.json"), read("validation/accuracy.json"), read("sfm/lens.json")]);
-  return { report, accuracy, lenses };
+  const names = ["report.json", "validation/accuracy.json", "scale/scale.json", "sfm/lens.json"];
+  const [report, accuracy, scale, lenses] = await Promise.all(names.map(read));
+  return { report, accuracy, scale, lenses };
 }

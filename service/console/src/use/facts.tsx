@@ -13,7 +13,7 @@ const SOURCES: Record<string, string> = {
 };
 
 export function Facts({ id, documents: { report, accuracy } }: { id: string; documents: Documents }) {
-  const metric = isMetric(report);
+  const metric = isMetric(report?.scale ?? null);
   const extents = report?.quality.surface?.extents_m;
   const { psnr, psnr_exposed, iou } = report?.heldout ?? {};
   return (
@@ -60,7 +60,7 @@ function Fact({ name, children }: { name: string; children: ComponentChildren })
 
 function Scale({ report, id, longest }: { report: Report; id: string; longest: number }) {
   const { source, rel_std } = report.scale;
-  if (!isMetric(report))
+  if (!isMetric(report.scale))
     return (
       <>
         Unknown

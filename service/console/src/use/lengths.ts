@@ -1,9 +1,9 @@
 // Lengths as they are written: millimetres, or units of the mesh where nothing told the scale.
 
-import type { Report } from "./documents";
+import type { Scale } from "./documents";
 
-export function isMetric(report: Report | null): boolean {
-  return report?.scale.units === "m";
+export function isMetric(scale: Scale | null): boolean {
+  return scale?.units === "m";
 }
 
 export function length(value: number, metric: boolean): string {

@@ -23,12 +23,13 @@ export function NotFound({ question, answer }: { question: Question; answer: Est
       <p>No pose in this image is sure enough to be answered. What mostly helps:</p>
       <ul>
         {answer.K_source !== "given" && <li>Give fx, fy, cx, cy: {answer.K_source === "guessed" ? "they were guessed, which halves" : "the focal length from EXIF lowers"} every score.</li>}
+        {answer.networks === "early" && <li>Wait for the end of the training: the first networks are sure of less.</li>}
         {!question.box && <li>Draw a box around the object: it is looked at more closely there.</li>}
         {question.box && <li>Draw the box a little larger, or leave it out.</li>}
         <li>Go nearer, so that the object is 100 pixels large or more, sharp, and mostly in view.</li>
         <li>Take the image from a side that the onboarding photos show.</li>
       </ul>
-      <p class="faint">{answer.backend} rasterizer, networks on {answer.device}, {Math.round(answer.timing_ms.total ?? 0)} ms</p>
+      <p class="faint">{answer.backend} rasterizer, {answer.networks === "early" && "first "}networks on {answer.device}, {Math.round(answer.timing_ms.total ?? 0)} ms</p>
     </div>
   );
 }

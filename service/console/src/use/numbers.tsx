@@ -10,7 +10,7 @@ const SOURCES: Record<Estimate["K_source"], string> = {
 };
 
 export function PoseNumbers({ answer, pose }: { answer: Estimate; pose: Pose }) {
-  const { units, K, K_source, timing_ms, backend, device } = answer;
+  const { units, K, K_source, timing_ms, networks, backend, device } = answer;
   const taken = { frame: "opencv", units, K, K_source, object_id: pose.object_id, score: pose.score, R: pose.R, t: pose.t, quat_xyzw: pose.quat_xyzw };
   return (
     <div class="numbers" data-testid="pose-numbers">
@@ -46,7 +46,7 @@ export function PoseNumbers({ answer, pose }: { answer: Estimate; pose: Pose }) 
         <div>
           <dt>Time</dt>
           <dd data-testid="timing">
-            {seconds(timing_ms.total ?? 0)} at the worker{(timing_ms.load ?? 0) > 500 && `, ${seconds(timing_ms.load!)} of it to load the object`}; {backend} rasterizer, networks on {device}
+            {seconds(timing_ms.total ?? 0)} at the worker{(timing_ms.load ?? 0) > 500 && `, ${seconds(timing_ms.load!)} of it to load the object`}; {backend} rasterizer, {networks === "early" && "first "}networks on {device}
           </dd>
         </div>
       </dl>
