@@ -20,6 +20,7 @@ UNKNOWN = Likeness(print=0.5, colour=0.5)  # where there is nothing to compare: 
 @dataclass(frozen=True)
 class Confidence:
     """A logistic of the fit: `1 / (1 + exp(-(weights . features + bias)))`; every weight is >= 0, so more evidence never lowers it.
+    Times how sure the pose is among its twins.
 
     The default was fitted to a scanned bottle's and a scanned box's answers on rendered images, and images of the other
     (`benchmarks.pose`); validation fits one to each object from its held-out photos.
@@ -29,7 +30,7 @@ class Confidence:
     bias: float = -9.8
 
     def score(self, fit: Fit) -> float:
-        return float(1 / (1 + np.exp(-(np.dot(self.weights, features(fit)) + self.bias))))
+        return float(fit.told / (1 + np.exp(-(np.dot(self.weights, features(fit)) + self.bias))))
 
     def to_json(self) -> dict[str, Any]:
         return {"weights": list(self.weights), "bias": self.bias}

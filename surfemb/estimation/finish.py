@@ -55,7 +55,7 @@ def lay_on_edges(
     if box is None:
         return solution
     pose, information = fit_outline(rasterizer, image, evidence, surface, box, solution.cam_from_obj, solution.information, config)
-    fit = replace(judge(evidence, surface, rasterizer, pose), likeness=solution.fit.likeness)
+    fit = replace(judge(evidence, surface, rasterizer, pose), likeness=solution.fit.likeness, told=solution.fit.told)
     return replace(solution, cam_from_obj=pose, information=information, fit=fit)
 
 
@@ -69,7 +69,7 @@ def lay_on_depth(
         return solution
     window = DepthWindow.around(camera, depth, box, config.max_side_px)
     moved = refine_depth(rasterizer, window, pose, diameter, solution.information, config)
-    fit = replace(judge(solution.evidence, surface, rasterizer, moved), likeness=solution.fit.likeness)
+    fit = replace(judge(solution.evidence, surface, rasterizer, moved), likeness=solution.fit.likeness, told=solution.fit.told)
     after, before = (window.agreement(rasterizer, each, config.tolerance * diameter).total for each in (moved, pose))
     return replace(solution, cam_from_obj=moved, fit=fit) if fit.total + after > solution.fit.total + before else solution
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -22,7 +22,7 @@ from surfemb.estimation.inputs import Box, touches
 from surfemb.estimation.rolled import observe
 from surfemb.estimation.search import apart, find_boxes, overlap
 from surfemb.estimation.solve import Solution, SolveConfig, solve_crop
-from surfemb.estimation.twins import TwinConfig, verdict
+from surfemb.estimation.twins import TwinConfig, sureness, verdict
 from surfemb.samples.viewpoints import projected_box
 
 _ONE = 0.5  # overlap from which on two boxes are of one thing
@@ -165,13 +165,16 @@ class Look:
         with self.clock("twins"):
             twins = [pose @ turn for turn in target.twins] if len(target.twins) <= asked.most else []
             liked = [likes(solution.evidence, twin) for twin in twins]
-        if not liked or max(liked) < asked.clear:
+        if not liked:
             return solution
+        told = replace(solution, fit=replace(solution.fit, told=sureness(liked, asked)))
+        if max(liked) < asked.clear:
+            return told
         twin = twins[int(np.argmax(liked))]
         box = target.box(self.camera, twin)
         found = self._pass(box, [twin], self.config.follow, self.config.rolls_deg) if box else []
         with self.clock("appearance"):
             laid = [lay_print(rival, self.image, target.surface, target.rasterizer, config.appearance) for rival in found[:1]]
         with self.clock("twins"):
-            kept = [s for s in laid if likes(s.evidence, s.cam_from_obj) >= asked.clear]
-        return kept[0] if kept else solution
+            sure = [(s, how) for s in laid if (how := likes(s.evidence, s.cam_from_obj)) >= asked.clear]
+        return next((replace(s, fit=replace(s.fit, told=sureness([-how], asked))) for s, how in sure), told)

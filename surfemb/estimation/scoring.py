@@ -51,6 +51,7 @@ class Fit:
     iou: predicted mask against silhouette. inside: share of the predicted mask that the silhouette covers.
     agreement: share of predicted object pixels whose most likely surface point lies within a tenth of the diameter of
     what the pose puts there. pixels: predicted object pixels, thinned. likeness: of the image and the object drawn at the pose.
+    told: how sure it is among its twins, poses of the same outline.
     """
 
     mask: float
@@ -60,6 +61,7 @@ class Fit:
     agreement: float
     pixels: int
     likeness: Likeness = UNLIKE
+    told: float = 1.0
 
     @property
     def total(self) -> float:

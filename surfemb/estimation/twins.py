@@ -6,6 +6,7 @@ the light that the object's own colours were taken in, which stays in them, is m
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +29,7 @@ class TwinConfig:
     """px, padding: of the crop that is compared. rim: left out along the outlines. least_visible: as the mask has it.
 
     least_share: of the object that must look different in the two for a verdict. clear: a verdict from which a twin is taken.
-    most: an object with more twins is asked about none of them.
+    most: an object with more twins is asked about none of them. steep: of a verdict's odds, in nats.
     """
 
     px: int = 160
@@ -38,6 +39,7 @@ class TwinConfig:
     least_share: float = 0.02
     clear: float = 0.3
     most: int = 7
+    steep: float = 15.0
 
 
 def find_twins(exact: Symmetry, shape: Symmetry) -> tuple[RigidTransform, ...]:
@@ -45,6 +47,12 @@ def find_twins(exact: Symmetry, shape: Symmetry) -> tuple[RigidTransform, ...]:
     if exact.continuous:
         return ()
     return tuple(t for t in shape.discrete if all(rotation_error_deg(t.rotation, s.rotation) > SAME_TURN_DEG for s in exact.discrete))
+
+
+def sureness(verdicts: Sequence[float], config: TwinConfig) -> float:
+    """Of a pose among its twins, by the verdict for each of them: near 1 where colours tell, 1 / n among n that none tells apart."""
+    against = np.minimum(verdicts, 0.0)  # a twin that could not be kept is no likelier than the pose
+    return float(1 / (1 + np.exp(config.steep * against).sum()))
 
 
 def verdict(

@@ -17,7 +17,7 @@ from surfemb.estimation.config import EstimatorConfig
 from surfemb.estimation.correspondences import Evidence, sample_surface
 from surfemb.estimation.estimator import PoseEstimator
 from surfemb.estimation.rolled import observe
-from surfemb.estimation.twins import TwinConfig, find_twins, verdict
+from surfemb.estimation.twins import TwinConfig, find_twins, sureness, verdict
 from surfemb.judging.find_symmetry import find_symmetry
 from surfemb.judging.metrics import add_error
 
@@ -110,3 +110,26 @@ def test_what_the_networks_take_for_the_same_is_told_by_its_colours() -> None:
             wrong[estimator] += add_error(found.cam_from_obj, pose, painted.vertices) > 0.1 * painted.diameter
     assert wrong[known] == 0
     assert wrong[other] > 0, "else nothing is shown here"
+
+
+def test_of_twins_that_nothing_tells_apart_none_is_sure() -> None:
+    mesh = bottle()
+    lower, upper = mesh.bounds
+    rising = DARKEST + (255 - DARKEST) * (mesh.vertices[:, 2:] - lower[2]) / (upper - lower)[2]
+    alike = replace(mesh, colors=np.repeat(rising, 3, axis=1).astype(np.uint8))  # on both sides
+    pose = random_pose(np.random.default_rng(0), 0.6, 0.05)
+    image, box = Painted(alike).picture(CAMERA, pose), Painted(alike).box(CAMERA, pose)
+    config = EstimatorConfig(surface_points=1200, min_score=0.0)
+    (alone,) = PoseEstimator(Oracle(alike), alike, config).estimate(image, CAMERA, [box]).poses
+    (among,) = PoseEstimator(Oracle(alike), alike, config, twins=(TURN,)).estimate(image, CAMERA, [box]).poses
+    assert among.score == pytest.approx(alone.score / 2)
+
+
+def test_colours_that_tell_leave_a_pose_as_sure_as_it_was() -> None:
+    asked = TwinConfig()
+    assert sureness([-0.9], asked) > 0.999
+    assert sureness([-0.9, -0.8, -0.95], asked) > 0.99
+    assert sureness([-0.9, 0.0], asked) == pytest.approx(0.5, abs=0.01)
+    assert sureness([0.0, 0.0, 0.0], asked) == 0.25
+    against = np.linspace(-1, 0, 9)
+    assert (np.diff([sureness([v], asked) for v in against]) < 0).all()
