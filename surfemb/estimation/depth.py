@@ -111,8 +111,9 @@ def refine_depth(
     diameter: float,
     image_information: Float[ndarray, "6 6"],
     config: DepthConfig,
-) -> RigidTransform:
-    """The pose that agrees best with the depth map among the given one, its refinement nearby, and those from a few distances.
+) -> tuple[RigidTransform, float]:
+    """The pose that agrees best with the depth map among the given one, its refinement nearby, and those from a few distances; and by
+    how much better than the given one.
 
     The last are asked where the nearby one leaves something unexplained only: their gates are so wide that a nearer thing draws them in.
     `image_information` (as refine_pose gives it, in the camera's axes) keeps what depth can't see, such as the turn of a bottle.
@@ -120,10 +121,13 @@ def refine_depth(
     align = partial(_align, rasterizer, window, diameter=diameter, image_information=image_information, config=config)
     agreement = partial(window.agreement, rasterizer, tolerance_m=config.tolerance * diameter)
     candidates = [cam_from_obj, align(cam_from_obj, gates=config.near_gates)]
-    if not agreement(candidates[1]).whole:
+    agreements = [agreement(pose) for pose in candidates]
+    if not agreements[1].whole:
         starts = [cam_from_obj, *_moved_along_ray(rasterizer, window, cam_from_obj)]
-        candidates += [align(start, gates=config.gates) for start in starts]
-    return max(candidates, key=lambda pose: agreement(pose).total)
+        found = [align(start, gates=config.gates) for start in starts]
+        candidates, agreements = candidates + found, agreements + [agreement(pose) for pose in found]
+    best = int(np.argmax([each.total for each in agreements]))
+    return candidates[best], agreements[best].total - agreements[0].total
 
 
 def _moved_along_ray(rasterizer: Rasterizer, window: DepthWindow, cam_from_obj: RigidTransform) -> list[RigidTransform]:

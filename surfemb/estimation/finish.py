@@ -55,8 +55,7 @@ def lay_on_edges(
     if box is None:
         return solution
     pose, information = fit_outline(rasterizer, image, evidence, surface, box, solution.cam_from_obj, solution.information, config)
-    fit = replace(judge(evidence, surface, rasterizer, pose), likeness=solution.fit.likeness, told=solution.fit.told)
-    return replace(solution, cam_from_obj=pose, information=information, fit=fit)
+    return replace(_moved(solution, pose, surface, rasterizer), information=information)
 
 
 def lay_on_depth(
@@ -68,10 +67,15 @@ def lay_on_depth(
     if box is None or not touches(box, camera):
         return solution
     window = DepthWindow.around(camera, depth, box, config.max_side_px)
-    moved = refine_depth(rasterizer, window, pose, diameter, solution.information, config)
-    fit = replace(judge(solution.evidence, surface, rasterizer, moved), likeness=solution.fit.likeness, told=solution.fit.told)
-    after, before = (window.agreement(rasterizer, each, config.tolerance * diameter).total for each in (moved, pose))
-    return replace(solution, cam_from_obj=moved, fit=fit) if fit.total + after > solution.fit.total + before else solution
+    refined, gain = refine_depth(rasterizer, window, pose, diameter, solution.information, config)
+    moved = _moved(solution, refined, surface, rasterizer)
+    return moved if moved.fit.total + gain > solution.fit.total else solution
+
+
+def _moved(solution: Solution, pose: RigidTransform, surface: Surface, rasterizer: Rasterizer) -> Solution:
+    """The networks are asked about it again; what the colours said stays."""
+    fit = judge(solution.evidence, surface, rasterizer, pose)
+    return replace(solution, cam_from_obj=pose, fit=replace(fit, likeness=solution.fit.likeness, told=solution.fit.told))
 
 
 def silhouette(surface: Surface, rasterizer: Rasterizer, camera: Camera, cam_from_obj: RigidTransform) -> Bool[ndarray, "h w"]:

@@ -35,7 +35,7 @@ def refined(mesh: Mesh, rough: RigidTransform, depth: np.ndarray) -> RigidTransf
     pixels = CAMERA.project(rough.apply(mesh.vertices))
     box = (*map(float, pixels.min(0)), *map(float, pixels.max(0)))
     window = DepthWindow.around(CAMERA, depth, box, 96)  # type: ignore[arg-type]
-    return refine_depth(make_rasterizer(mesh), window, rough, mesh.diameter, np.zeros((6, 6)), DepthConfig())
+    return refine_depth(make_rasterizer(mesh), window, rough, mesh.diameter, np.zeros((6, 6)), DepthConfig())[0]
 
 
 @pytest.mark.parametrize("hidden", [0.0, 0.4])
