@@ -163,9 +163,13 @@ def watch_it_grow(seen: Visit, following: Following) -> None:
 
 
 def ask_while_it_trains(seen: Visit, onboarded: Onboarded) -> None:
-    """The first networks answer on the page, whatever they find."""
+    """The surface is done for those who watch, and the first networks answer on the page, whatever they find."""
     following = Following(onboarded.server, onboarded.object_id)
     following.until(lambda: following.has_run("early"))
+    seen.page.get_by_test_id("part-surface").click()
+    expect(seen.page.get_by_test_id("mesh-words")).to_contain_text("The finished mesh")
+    expect(seen.page.locator(".heldout img")).to_be_visible()
+    seen.picture("watch_surface_done")
     seen.open(f"objects/{onboarded.object_id}/use")
     expect(seen.page.get_by_test_id("early")).to_be_visible()
     assert ask(seen.page, onboarded)["networks"] == "early"

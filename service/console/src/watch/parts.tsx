@@ -7,7 +7,7 @@ import { COVERAGE, CoveragePart } from "./coverage";
 import { LogPart } from "./log";
 import type { PartProps } from "./part";
 import { PhotosPart } from "./photos";
-import { SurfacePart } from "./surface";
+import { MESHES, SurfacePart } from "./surface";
 import { TrainingPart } from "./training";
 
 interface Part {
@@ -26,7 +26,7 @@ const PARTS: Record<string, Part> = {
     label: "Surface",
     show: SurfacePart,
     stage: "surface",
-    has: (files) => files.has("mesh.glb") || files.has("live/surface/mesh.glb"),
+    has: (files) => MESHES.some((name) => files.has(name)),
   },
   training: {
     label: "Training",

@@ -26,7 +26,8 @@ export function SurfacePart({ object, job, files }: PartProps) {
       />
     );
   if (!mesh) return <Loading what="Reading the mesh …" />;
-  const growing = name !== "mesh.glb";
+  const growing = name === LIVE;
+  const heldOut = FINISHED_HELD_OUT.find((picture) => files.has(picture));
   return (
     <>
       <MeshView mesh={mesh} growing={growing} />
@@ -34,9 +35,9 @@ export function SurfacePart({ object, job, files }: PartProps) {
         {growing ? growthInWords(job) : "The finished mesh."}{" "}
         <span class="faint">{`${count((mesh.geometry.index?.count ?? 0) / 3)} triangles.`}</span>
       </p>
-      {!growing && files.has("heldout.png") && (
+      {!growing && heldOut && (
         <figure class="heldout">
-          <Picture path={artifactPath(object.id, "heldout.png")} version={files.get("heldout.png")} alt={HELD_OUT} />
+          <Picture path={artifactPath(object.id, heldOut)} version={files.get(heldOut)} alt={HELD_OUT} />
           <figcaption>{HELD_OUT}</figcaption>
         </figure>
       )}
@@ -44,6 +45,11 @@ export function SurfacePart({ object, job, files }: PartProps) {
   );
 }
 
+const LIVE = "live/surface/mesh.glb";
+// The stage's own first: there as soon as it is through, whereas the object's wait for the end of the job.
+const FINISHED = ["surface/mesh.glb", "mesh.glb"];
+export const MESHES = [LIVE, ...FINISHED];
+const FINISHED_HELD_OUT = ["surface/preview.png", "heldout.png"];
 const HELD_OUT = "Photos that the training never saw; below each what the surface shows from there, and its normals.";
 
 function growthInWords(job: Job): string {
@@ -55,9 +61,8 @@ function growthInWords(job: Job): string {
 
 /** While the stage runs an earlier run's mesh is not the one to look at. */
 function shownMesh({ stages }: Job, files: PartProps["files"]): string | undefined {
-  const live = files.has("live/surface/mesh.glb") ? "live/surface/mesh.glb" : undefined;
   const running = stages.some(({ name, status }) => name === "surface" && status === "running");
-  return (running ? live : undefined) ?? (files.has("mesh.glb") ? "mesh.glb" : live);
+  return (running ? MESHES : [...FINISHED, LIVE]).find((name) => files.has(name));
 }
 
 function MeshView({ mesh, growing }: { mesh: Mesh; growing: boolean }) {
