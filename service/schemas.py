@@ -168,6 +168,7 @@ class Pose(BaseModel):
 
     Box and mask are those of the whole object in this pose, whatever stands in front of it, in pixels of the upright image as sent.
     symmetry: of the object; where it has one, this is one of several poses that look the same. Unknown until it has been validated.
+    depth_factor: what the distances of the depth map were divided by, since the object's print has another one; null without depth.
     """
 
     object_id: str
@@ -178,6 +179,7 @@ class Pose(BaseModel):
     bbox_xywh: Annotated[list[float], Field(min_length=4, max_length=4)]
     mask_rle: MaskRle
     symmetry: Literal["none", "discrete", "continuous", "unknown"]
+    depth_factor: float | None
 
 
 class Estimate(BaseModel):

@@ -169,7 +169,8 @@ class Pose:
 
     `R`: nine numbers, row by row. `t`: metres, or the object's own units where Estimate.units says so. `bbox_xywh`: pixels.
     `score`: from 0 to 1, calibrated. `symmetry`: none, discrete or continuous; then this is one of several equal poses; unknown of early
-    networks.
+    networks. `depth_factor`: how many times too far the depth map has the object by the object's own print, which was put right; 1 where it
+    was believed, None without depth.
     """
 
     object_id: str
@@ -180,6 +181,7 @@ class Pose:
     bbox_xywh: tuple[float, ...] = ()
     mask_rle: Mask | None = None
     symmetry: str | None = None
+    depth_factor: float | None = None
 
     @property
     def cam_from_obj(self) -> Matrix4:

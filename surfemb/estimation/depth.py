@@ -13,11 +13,12 @@ from numpy import ndarray
 
 from reconstruction.errors import InputError
 from reconstruction.rasterizers import Rasterizer
-from reconstruction.scene import Camera, RigidTransform
+from reconstruction.scene import Camera, Crop, RigidTransform
 from surfemb.estimation.increments import difference, increment
 
 _ENOUGH = 0.25  # of the object's pixels
 _FEW = 0.1  # flying pixels along edges
+_LEAST = 30  # pixels that tell by how much a map is off
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class DepthConfig:
     """gates: of associations, as shares of the diameter, one after the other; near_gates: of a pose that is nearly right.
 
     image_share: how much the colour evidence counts. tolerance: of agreement with the depth, a share of the diameter, beside three
-    times the sensor's noise.
+    times the sensor's noise. least_print: likeness from which a print knows the distance; believed: by how much of it the map may
+    differ there and be believed all the same.
     """
 
     gates: tuple[float, ...] = (0.5, 0.25, 0.12, 0.06, 0.03, 0.03)
@@ -34,6 +36,8 @@ class DepthConfig:
     tolerance: float = 0.02
     max_side_px: int = 96
     image_share: float = 0.05
+    least_print: float = 0.6
+    believed: float = 0.0075
 
 
 class Agreement(NamedTuple):
@@ -58,10 +62,14 @@ class Agreement(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class DepthWindow:
-    """The part of a depth map where an object is, thinned: a camera whose pixels are exactly some of the map's pixels."""
+    """The part of a depth map where an object is, thinned: the crop's pixels are exactly some of the map's."""
 
-    camera: Camera
+    crop: Crop
     depth: Float[ndarray, "h w"]
+
+    @property
+    def camera(self) -> Camera:
+        return self.crop.camera
 
     @classmethod
     def around(cls, camera: Camera, depth: Float[ndarray, "H W"], box: tuple[float, float, float, float], max_side_px: int) -> DepthWindow:
@@ -71,7 +79,13 @@ class DepthWindow:
         part = depth[y0:y1:stride, x0:x1:stride]
         height, width = part.shape
         thinned = Camera(width, height, camera.fx / stride, camera.fy / stride, (camera.cx - x0) / stride, (camera.cy - y0) / stride)
-        return cls(thinned, part.astype(float))
+        return cls(Crop(camera, thinned, RigidTransform()), part.astype(float))
+
+    def factor(self, rasterizer: Rasterizer, cam_from_obj: RigidTransform, visible: Float[ndarray, "h w"]) -> float:
+        """How many times as far away as at that pose the map has the object, where it is visible; 1 where too few pixels tell."""
+        expected = rasterizer.render(self.camera, cam_from_obj).depth
+        tells = (expected > 0) & (self.depth > 0) & (visible > 0.5)
+        return float(np.median(self.depth[tells] / expected[tells])) if tells.sum() >= _LEAST else 1.0
 
     def agreement(self, rasterizer: Rasterizer, cam_from_obj: RigidTransform, tolerance_m: float) -> Agreement:
         """Of the object's pixels that have depth with the pose."""

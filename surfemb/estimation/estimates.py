@@ -16,7 +16,8 @@ from surfemb.estimation.scoring import Fit
 class PoseEstimate:
     """cam_from_obj: OpenCV camera, metres. score: in [0, 1]. inliers: share of the object's pixels that agree with the pose.
 
-    box: of the silhouette in the image. mask: (h, w), the silhouette at the pose. fit: what the score is made of.
+    box: of the silhouette in the image. mask: (h, w), the silhouette at the pose. fit: what the score is made of. depth_factor: what the
+    depth map was divided by, since the object's print has another distance; 1 where it was believed, None where there is none.
     """
 
     cam_from_obj: RigidTransform
@@ -25,6 +26,7 @@ class PoseEstimate:
     box: Box
     mask: Bool[ndarray, "h w"] | None = None
     fit: Fit | None = None
+    depth_factor: float | None = None
 
 
 @dataclass(frozen=True)

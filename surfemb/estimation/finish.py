@@ -60,16 +60,24 @@ def lay_on_edges(
 
 def lay_on_depth(
     solution: Solution, depth: Float[ndarray, "h w"], surface: Surface, rasterizer: Rasterizer, config: DepthConfig
-) -> Solution:
-    """The given pose or the one refined by the depth (metres, 0 = none), whichever depth and networks together like better."""
+) -> tuple[Solution, float]:
+    """The given pose or the one refined by the depth (metres, 0 = none), whichever depth and networks together like better; and what
+    the depth was divided by.
+
+    A depth camera may be off by a hundredth everywhere at once, which a print that is well laid tells: then its shape alone counts.
+    """
     camera, pose, diameter = solution.evidence.crop.source, solution.cam_from_obj, surface.mesh.diameter
     box = projected_box(camera, pose, surface.points)
     if box is None or not touches(box, camera):
-        return solution
-    window = DepthWindow.around(camera, depth, box, config.max_side_px)
+        return solution, 1.0
+    window, factor = DepthWindow.around(camera, depth, box, config.max_side_px), 1.0
+    if (solution.fit.likeness.print or 0.0) >= config.least_print:
+        found = window.factor(rasterizer, pose, solution.evidence.visible(window.crop))
+        if abs(found - 1) > config.believed:
+            window, factor = replace(window, depth=window.depth / found), found
     refined, gain = refine_depth(rasterizer, window, pose, diameter, solution.information, config)
     moved = _moved(solution, refined, surface, rasterizer)
-    return moved if moved.fit.total + gain > solution.fit.total else solution
+    return (moved if moved.fit.total + gain > solution.fit.total else solution), factor
 
 
 def _moved(solution: Solution, pose: RigidTransform, surface: Surface, rasterizer: Rasterizer) -> Solution:

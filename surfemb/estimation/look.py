@@ -49,11 +49,18 @@ class Target:
 
 
 class Look:
-    """At one image. depth: metres, 0 = none. The clock runs from its making."""
+    """At one image. depth: metres, 0 = none; believe_depth: whatever distance the object's print has. The clock runs from its making."""
 
-    def __init__(self, target: Target, image: UInt8[ndarray, "h w 3"], camera: Camera, depth: Float[ndarray, "h w"] | None = None) -> None:
+    def __init__(
+        self,
+        target: Target,
+        image: UInt8[ndarray, "h w 3"],
+        camera: Camera,
+        depth: Float[ndarray, "h w"] | None = None,
+        believe_depth: bool = False,
+    ) -> None:
         self.target, self.image, self.camera, self.depth = target, image, camera, depth
-        self.config, self.clock = target.config, Clock()
+        self.config, self.clock, self.believe_depth = target.config, Clock(), believe_depth
 
     def at(self, boxes: Sequence[Box]) -> list[PoseEstimate]:
         """One answer a box, none for one that has no pose at all."""
@@ -144,16 +151,18 @@ class Look:
             solution = self._told_from_twins(solution, config, config.twins)
         with self.clock("edges"):
             solution = lay_on_edges(solution, image, surface, rasterizer, config.edges)
+        factor = None
         if self.depth is not None:
             with self.clock("depth"):
-                solution = lay_on_depth(solution, self.depth, surface, rasterizer, config.depth)
+                asked = replace(config.depth, believed=np.inf) if self.believe_depth else config.depth
+                solution, factor = lay_on_depth(solution, self.depth, surface, rasterizer, asked)
         pose, fit = solution.cam_from_obj, solution.fit
         with self.clock("silhouette"):
             mask = silhouette(surface, rasterizer, self.camera, pose)
         box = box_of_mask(mask)
         if box is None:
-            return PoseEstimate(pose, 0.0, fit.agreement, (0.0, 0.0, 0.0, 0.0), mask, fit)
-        return PoseEstimate(pose, self.target.confidence.score(fit), fit.agreement, box, mask, fit)
+            return PoseEstimate(pose, 0.0, fit.agreement, (0.0, 0.0, 0.0, 0.0), mask, fit, factor)
+        return PoseEstimate(pose, self.target.confidence.score(fit), fit.agreement, box, mask, fit, factor)
 
     def _told_from_twins(self, solution: Solution, config: FinishConfig, asked: TwinConfig) -> Solution:
         """The pose, or the twin whose colours the image has instead of its own."""

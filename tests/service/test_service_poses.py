@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools import mask as coco
 from served import Server
 from uploads_made import options, photo
@@ -171,6 +173,19 @@ def test_depth_of_another_size_is_refused(server: Server, ready_object: str) -> 
     files = {"image": ("x.jpg", photo(1)), "depth": ("d.png", photo(1, 32, 32, kind="PNG"))}
     answer = server.client.post("/estimate", files=files, data=options(object_ids=[ready_object], K=[60, 60, 32, 24]))
     assert (answer.status_code, answer.json()["type"]) == (422, "/problems/bad-image")
+
+
+def test_a_print_is_held_against_depth_by_an_exact_camera_only(server: Server, ready_object: str) -> None:
+    depth = io.BytesIO()
+    Image.fromarray(np.full((48, 64), 700, np.uint16)).save(depth, "PNG")
+    told = {}
+    for name, given in (("given", {"K": [60, 60, 32, 24]}), ("guessed", {})):
+        files = {"image": ("x.jpg", photo(1)), "depth": ("d.png", depth.getvalue())}
+        (pose,) = server.client.post("/estimate", files=files, data=options(object_ids=[ready_object], **given)).json()["poses"]
+        told[name] = pose["depth_factor"]
+    assert told == {"given": 1.02, "guessed": 1.0}
+    (pose,) = ask(server, object_ids=[ready_object], K=[60, 60, 32, 24]).json()["poses"]
+    assert pose["depth_factor"] is None
 
 
 def test_an_object_in_the_making_is_not_ready(server: Server) -> None:

@@ -1,14 +1,21 @@
 """Depth: wrong distances are put right, occluders and noise are borne, nonsense is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from estimation_oracle import lumpy_mesh, random_pose
+from estimation_oracle import Oracle, Painted, lumpy_mesh, random_pose
 
 from reconstruction.errors import InputError
 from reconstruction.rasterizers import make_rasterizer
 from reconstruction.scene import Camera, Mesh, RigidTransform
+from surfemb.estimation.correspondences import sample_surface
 from surfemb.estimation.depth import DepthConfig, DepthWindow, check_depth, refine_depth, sensor_noise
+from surfemb.estimation.finish import lay_on_depth
 from surfemb.estimation.increments import increment
+from surfemb.estimation.rolled import observe
+from surfemb.estimation.scoring import Likeness
+from surfemb.estimation.solve import Solution, judge
 from surfemb.judging.metrics import add_error
 
 CAMERA = Camera(320, 240, 400, 400, 160, 120)
@@ -64,6 +71,50 @@ def test_a_pose_that_is_nearly_right_gets_exact_beside_what_stands_close_before_
         after.append(add_error(refined(mesh, rough, depth), truth, mesh.vertices) / mesh.diameter)
     assert max(after) < 0.005
     assert np.median(after) < np.median(before) / 1.5
+
+
+@pytest.mark.parametrize("hidden", [0.0, 0.4])
+def test_a_camera_that_is_off_everywhere_does_not_move_what_a_print_holds(mesh: Mesh, hidden: float) -> None:
+    """The map has all of it 3 % too far: where the print is well laid its distance stays, and the turn is still put right."""
+    oracle, rasterizer = Oracle(mesh), make_rasterizer(mesh)
+    surface = sample_surface(mesh, oracle, 300)
+    before, after = [], []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        truth = random_pose(rng, 4.5 * mesh.diameter, offset=0.05)
+        depth = 1.03 * depth_map(mesh, truth, rng, hidden)
+        rough = increment(truth, np.append(rng.normal(0, 0.03, 3), rng.normal(0, 0.002 * mesh.diameter, 3)))
+        crop = CAMERA.crop_towards(Painted(mesh).box(CAMERA, truth), 128, 1.3)
+        evidence = observe(oracle, surface, Painted(mesh).picture(CAMERA, truth, hidden), crop)
+        fit = judge(evidence, surface, rasterizer, rough)
+        held, loose = (
+            lay_on_depth(
+                Solution(rough, replace(fit, likeness=Likeness(likeness)), np.eye(6), evidence), depth, surface, rasterizer, DepthConfig()
+            )
+            for likeness in (0.8, 0.3)
+        )
+        assert held[1] == pytest.approx(1.03, abs=0.004)
+        assert loose[1] == 1, "nothing says better how far away it is"
+        assert np.linalg.norm(loose[0].cam_from_obj.translation) > 1.02 * np.linalg.norm(truth.translation)
+        before.append(add_error(rough, truth, mesh.vertices) / mesh.diameter)
+        after.append(add_error(held[0].cam_from_obj, truth, mesh.vertices) / mesh.diameter)
+    assert max(after) < 0.01
+    assert np.median(after) < np.median(before) / 1.5
+
+
+def test_a_map_that_is_right_is_believed_to_the_millimetre(mesh: Mesh) -> None:
+    """A print may be off by half a percent of the distance; the map, off by less than that, says better."""
+    oracle, rasterizer = Oracle(mesh), make_rasterizer(mesh)
+    surface, rng = sample_surface(mesh, oracle, 300), np.random.default_rng(0)
+    truth = random_pose(rng, 4.5 * mesh.diameter, offset=0.05)
+    rough = RigidTransform(truth.rotation, 1.005 * truth.translation)
+    crop = CAMERA.crop_towards(Painted(mesh).box(CAMERA, truth), 128, 1.3)
+    evidence = observe(oracle, surface, Painted(mesh).picture(CAMERA, truth), crop)
+    fit = replace(judge(evidence, surface, rasterizer, rough), likeness=Likeness(0.8))
+    depth = depth_map(mesh, truth, rng)
+    found, factor = lay_on_depth(Solution(rough, fit, np.eye(6), evidence), depth, surface, rasterizer, DepthConfig())
+    assert factor == 1
+    assert add_error(found.cam_from_obj, truth, mesh.vertices) < 0.005 * mesh.diameter
 
 
 def test_depth_of_something_else_does_not_move_the_pose(mesh: Mesh) -> None:

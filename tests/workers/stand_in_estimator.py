@@ -29,6 +29,7 @@ class Pose:
     score: float
     box: tuple[float, float, float, float]
     mask: np.ndarray
+    depth_factor: float | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,9 @@ class StandInEstimator:
     def load(cls, object_dir: Path, early: bool = False) -> StandInEstimator:
         return cls(object_dir, Capture.load(object_dir / "capture" / "capture.json").name)
 
-    def estimate(self, image: Any, camera: Any, boxes: Any = None, depth: Any = None, max_instances: int = 1) -> Found:
+    def estimate(
+        self, image: Any, camera: Any, boxes: Any = None, depth: Any = None, max_instances: int = 1, believe_depth: bool = False
+    ) -> Found:
         with (self.object_dir / "asked").open("a") as asked:
             asked.write("once\n")
         if self.name == "late":
@@ -70,7 +73,8 @@ class StandInEstimator:
             return Found([], {"estimate": 1.0})
         box = boxes[0] if boxes else (10.0, 20.0, 50.0, 80.0)
         cam_from_obj = RigidTransform.from_rotvec(np.array([0.0, 0.0, np.pi / 2]), np.array([0.1, 0.2, 0.5]))
-        return Found([Pose(cam_from_obj, 0.9, box, filled(box, image.shape[:2]))], {"estimate": 1.0})
+        factor = None if depth is None else 1.0 if believe_depth else 1.02
+        return Found([Pose(cam_from_obj, 0.9, box, filled(box, image.shape[:2]), factor)], {"estimate": 1.0})
 
 
 def filled(box: tuple[float, float, float, float], shape: tuple[int, int]) -> np.ndarray:

@@ -20,11 +20,11 @@ class Watched:
 
     asked: list[str] = field(default_factory=list)
 
-    def estimate(self, image: Any, camera: Any, boxes: Any = None, depth: Any = None) -> Found:
+    def estimate(self, image: Any, camera: Any, boxes: Any = None, depth: Any = None, believe_depth: bool = False) -> Found:
         self.asked.append("searched")
         return self._answer(image, 0.0)
 
-    def track(self, image: Any, camera: Any, last: RigidTransform, depth: Any = None) -> Found:
+    def track(self, image: Any, camera: Any, last: RigidTransform, depth: Any = None, believe_depth: bool = False) -> Found:
         self.asked.append("followed")
         return self._answer(image, last.translation[0])
 

@@ -40,12 +40,13 @@ class FrameResult:
     milliseconds: float
 
     def line(self) -> dict[str, Any] | None:
-        """{"frame", "R", "t", "score"} of the best pose; None where there is none."""
+        """{"frame", "R", "t", "score"} of the best pose, with depth its "depth_factor" too; None where there is none."""
         if not self.poses:
             return None
         best = self.poses[0]
         rotation = [float(v) for v in best.cam_from_obj.rotation.ravel()]
-        return {"frame": self.path.stem, "R": rotation, "t": [float(v) for v in best.cam_from_obj.translation], "score": float(best.score)}
+        line = {"frame": self.path.stem, "R": rotation, "t": [float(v) for v in best.cam_from_obj.translation], "score": float(best.score)}
+        return line if best.depth_factor is None else {**line, "depth_factor": best.depth_factor}
 
 
 def collect_images(paths: list[Path]) -> list[Path]:
@@ -64,9 +65,11 @@ def estimate_images(estimator: Any, images: list[Path], request: Request) -> Ite
     for path in images:
         box = request.box or (request.boxes or {}).get(path.stem)
         frame = load_frame(path, request.intrinsics, request.distortion, [box] if box else None, _depth_of(path, request.depth))
-        found = estimator.track(frame.image, frame.camera, last, frame.depth) if request.track and last is not None else None
+        seen, found = (frame.image, frame.camera), None
+        if request.track and last is not None:
+            found = estimator.track(*seen, last, frame.depth, frame.believe_depth)
         if found is None or not found.poses:
-            found = estimator.estimate(frame.image, frame.camera, frame.boxes, frame.depth)
+            found = estimator.estimate(*seen, frame.boxes, frame.depth, believe_depth=frame.believe_depth)
         last = found.poses[0].cam_from_obj if found.poses else None
         result = FrameResult(path, frame, [frame.trusted(pose) for pose in found.poses], found.timing_ms.get("total", 0.0))
         if draw:

@@ -117,7 +117,8 @@ def estimate(estimators: Estimators, storage: Storage, question: dict[str, Any],
         for boxes in [None] if frame.boxes is None else [[box] for box in frame.boxes]:  # one by one: many take longer than a deadline
             if not is_awaited(storage, question, deadline):
                 raise NobodyWaits("the deadline has passed", try_next="allow a later deadline_ms, or ask for less at once")
-            found = used[-1].estimator.estimate(frame.image, frame.camera, boxes, frame.depth, question.get("max_instances") or 1)
+            most = question.get("max_instances") or 1
+            found = used[-1].estimator.estimate(frame.image, frame.camera, boxes, frame.depth, most, frame.believe_depth)
             symmetry = "unknown" if early else used[-1].estimator.symmetry.kind
             poses += [pose_to_json(object_id, frame, frame.trusted(pose), symmetry) for pose in found.poses]
             for name, value in found.timing_ms.items():
@@ -156,6 +157,7 @@ def pose_to_json(object_id: str, frame: Frame, pose: Any, symmetry: str) -> dict
         "bbox_xywh": [x0, y0, x1 - x0, y1 - y0],
         "mask_rle": mask_to_json(mask),
         "symmetry": symmetry,
+        "depth_factor": pose.depth_factor,
     }
 
 

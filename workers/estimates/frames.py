@@ -33,6 +33,11 @@ class Frame:
     depth: Float[ndarray, "h w"] | None = None
     lens: Lens = PINHOLE
 
+    @property
+    def believe_depth(self) -> bool:
+        """A focal length that is not exact gives wrong distances, which depth is not to be measured by."""
+        return self.camera_source != "given"
+
     def as_sent(self, mask: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
         """A mask of this frame in the pixels of the image that was sent, lens and all. What the frame has not is not in it."""
         box = box_of_mask(mask)

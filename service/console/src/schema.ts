@@ -99,6 +99,8 @@ export interface Pose {
   /** COCO's compressed encoding; height and width. */
   mask_rle: { size: [number, number]; counts: string };
   symmetry: "none" | "discrete" | "continuous" | "unknown";
+  /** What the depth image's distances were divided by; null without one. */
+  depth_factor: number | null;
 }
 
 export interface Estimate {

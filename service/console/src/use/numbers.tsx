@@ -43,6 +43,12 @@ export function PoseNumbers({ answer, pose }: { answer: Estimate; pose: Pose }) 
           <dt>Camera</dt>
           <dd data-testid="k-source">By {SOURCES[K_source]}</dd>
         </div>
+        {pose.depth_factor !== null && (
+          <div>
+            <dt>Depth</dt>
+            <dd data-testid="depth-factor">{depthInWords(pose.depth_factor)}</dd>
+          </div>
+        )}
         <div>
           <dt>Time</dt>
           <dd data-testid="timing">
@@ -55,6 +61,12 @@ export function PoseNumbers({ answer, pose }: { answer: Estimate; pose: Pose }) 
       </div>
     </div>
   );
+}
+
+function depthInWords(factor: number): string {
+  if (factor === 1) return "As the depth image has it";
+  const off = `${Math.abs(100 * (factor - 1)).toFixed(1)} % too ${factor > 1 ? "far" : "near"}`;
+  return `By the object's print the depth image has it ${off}: its shape alone counted. Is its scale right, is the object's size?`;
 }
 
 const signed = (value: number) => value.toFixed(4).padStart(7);
