@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -180,6 +181,16 @@ def test_a_dying_process_is_an_error_with_its_last_words(tmp_path: Path, monkeyp
     request = colmap.Request(str(tmp_path), [], [], [], "exhaustive", 10, 100, False, [0.75], 1, 0)
     with pytest.raises(CaptureError, match=r"SIGABRT.*check failed: x > 0"):
         colmap.run_colmap(request, silent)
+
+
+def test_what_processes_tell_in_one_pipe_is_never_torn() -> None:
+    """Containers run Python unbuffered: the number and the end of its line came apart, another's between them."""
+    reading, writing = os.pipe2(os.O_DIRECT)  # a read gives what one write gave
+    code = "from reconstruction.sfm.colmap.matching import tell_parent; tell_parent(64)"
+    subprocess.run([sys.executable, "-c", code], stdout=writing, check=True, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    assert os.read(reading, 100) == b"64\n"
+    os.close(reading)
+    os.close(writing)
 
 
 def test_matching_is_chosen_from_the_photos(generated_capture: GeneratedCapture, tmp_path: Path) -> None:

@@ -111,12 +111,17 @@ def _take_matches(copy: Path, database: Path) -> None:
                 opened.execute(f"INSERT OR IGNORE INTO main.{table} SELECT * FROM share.{table} WHERE pair_id IN ({verified})")
 
 
+def tell_parent(count: int) -> None:
+    """All at once, since others write into the same pipe: where Python's output is unbuffered, `print` writes the line's end apart."""
+    os.write(sys.stdout.fileno(), b"%d\n" % count)
+
+
 def _match_share(database: Path, listed: Path, seed: int) -> None:
     told = 0
 
     def tell(step: int, steps: int) -> None:
         nonlocal told
-        print(step - told, flush=True)
+        tell_parent(step - told)
         told = step
 
     match_listed(database, listed.read_text().splitlines(keepends=True), seed, tell)
