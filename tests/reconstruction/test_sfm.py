@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -185,12 +186,11 @@ def test_a_dying_process_is_an_error_with_its_last_words(tmp_path: Path, monkeyp
 
 def test_what_processes_tell_in_one_pipe_is_never_torn() -> None:
     """Containers run Python unbuffered: the number and the end of its line came apart, another's between them."""
-    reading, writing = os.pipe2(os.O_DIRECT)  # a read gives what one write gave
+    reading, writing = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)  # one gets what the other wrote at once
     code = "from reconstruction.sfm.colmap.matching import tell_parent; tell_parent(64)"
-    subprocess.run([sys.executable, "-c", code], stdout=writing, check=True, env={**os.environ, "PYTHONUNBUFFERED": "1"})
-    assert os.read(reading, 100) == b"64\n"
-    os.close(reading)
-    os.close(writing)
+    with reading, writing:
+        subprocess.run([sys.executable, "-c", code], stdout=writing, check=True, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+        assert reading.recv(100) == b"64\n"
 
 
 def test_matching_is_chosen_from_the_photos(generated_capture: GeneratedCapture, tmp_path: Path) -> None:
