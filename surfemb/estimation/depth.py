@@ -81,11 +81,24 @@ class DepthWindow:
         thinned = Camera(width, height, camera.fx / stride, camera.fy / stride, (camera.cx - x0) / stride, (camera.cy - y0) / stride)
         return cls(Crop(camera, thinned, RigidTransform()), part.astype(float))
 
-    def factor(self, rasterizer: Rasterizer, cam_from_obj: RigidTransform, visible: Float[ndarray, "h w"]) -> float:
-        """How many times as far away as at that pose the map has the object, where it is visible; 1 where too few pixels tell."""
+    def put_right(
+        self, rasterizer: Rasterizer, cam_from_obj: RigidTransform, visible: Float[ndarray, "h w"], tolerance_m: float, believed: float
+    ) -> tuple[DepthWindow, float]:
+        """The map divided by how many times as far away as that pose it has the visible object; and that factor.
+
+        Itself and 1 where that is within `believed` of 1, and where most of the divided map does not agree with the pose: what it has
+        there is something else, the table behind an object too dark to be measured, say.
+        """
         expected = rasterizer.render(self.camera, cam_from_obj).depth
         tells = (expected > 0) & (self.depth > 0) & (visible > 0.5)
-        return float(np.median(self.depth[tells] / expected[tells])) if tells.sum() >= _LEAST else 1.0
+        if tells.sum() < _LEAST:
+            return self, 1.0
+        measured, expected = self.depth[tells], expected[tells]
+        factor = float(np.median(measured / expected))
+        agrees = np.abs(measured / factor - expected) < np.maximum(tolerance_m, 3 * sensor_noise(measured))
+        if abs(factor - 1) <= believed or agrees.mean() < 0.5:
+            return self, 1.0
+        return DepthWindow(self.crop, self.depth / factor), factor
 
     def agreement(self, rasterizer: Rasterizer, cam_from_obj: RigidTransform, tolerance_m: float) -> Agreement:
         """Of the object's pixels that have depth with the pose."""

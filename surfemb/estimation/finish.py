@@ -72,9 +72,8 @@ def lay_on_depth(
         return solution, 1.0
     window, factor = DepthWindow.around(camera, depth, box, config.max_side_px), 1.0
     if (solution.fit.likeness.print or 0.0) >= config.least_print:
-        found = window.factor(rasterizer, pose, solution.evidence.visible(window.crop))
-        if abs(found - 1) > config.believed:
-            window, factor = replace(window, depth=window.depth / found), found
+        visible, tolerance_m = solution.evidence.visible(window.crop), config.tolerance * diameter
+        window, factor = window.put_right(rasterizer, pose, visible, tolerance_m, config.believed)
     refined, gain = refine_depth(rasterizer, window, pose, diameter, solution.information, config)
     moved = _moved(solution, refined, surface, rasterizer)
     return (moved if moved.fit.total + gain > solution.fit.total else solution), factor

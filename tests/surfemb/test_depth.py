@@ -117,6 +117,17 @@ def test_a_map_that_is_right_is_believed_to_the_millimetre(mesh: Mesh) -> None:
     assert add_error(found.cam_from_obj, truth, mesh.vertices) < 0.005 * mesh.diameter
 
 
+def test_the_table_behind_is_not_taken_for_the_object(mesh: Mesh) -> None:
+    """An object too dark to be measured: the map has the plane behind it everywhere, at no factor its shape."""
+    truth = random_pose(np.random.default_rng(0), 4.5 * mesh.diameter, offset=0.05)
+    behind = np.full((240, 320), truth.translation[2] + 0.6 * mesh.diameter, np.float32)
+    pixels = CAMERA.project(truth.apply(mesh.vertices))
+    window = DepthWindow.around(CAMERA, behind, (*map(float, pixels.min(0)), *map(float, pixels.max(0))), 96)  # type: ignore[arg-type]
+    kept, factor = window.put_right(make_rasterizer(mesh), truth, np.ones_like(window.depth), 0.02 * mesh.diameter, 0.0075)
+    assert kept is window
+    assert factor == 1
+
+
 def test_depth_of_something_else_does_not_move_the_pose(mesh: Mesh) -> None:
     truth = random_pose(np.random.default_rng(0), 4 * mesh.diameter, offset=0.0)
     assert add_error(refined(mesh, truth, np.zeros((240, 320), np.float32)), truth, mesh.vertices) == 0
