@@ -124,6 +124,7 @@ def test_without_a_worker_nothing_is_read(embedded: Server, tmp_path: Path) -> N
     with subprocess.Popen(command, cwd=ROOT, env={**os.environ, **STAND_INS, **environment}, pass_fds=[listener.fileno()]) as api:
         try:
             with closing(send_head(url)) as connection:
+                connection.settimeout(60)  # it only starts, maybe on a busy machine
                 assert status(connection) == 503
         finally:
             api.terminate()
