@@ -95,7 +95,7 @@ class DepthWindow:
             return self, 1.0
         measured, expected = self.depth[tells], expected[tells]
         factor = float(np.median(measured / expected))
-        agrees = np.abs(measured / factor - expected) < np.maximum(tolerance_m, 3 * sensor_noise(measured))
+        agrees = np.abs(measured / factor - expected) < _tolerated(measured, tolerance_m)
         if abs(factor - 1) <= believed or agrees.mean() < 0.5:
             return self, 1.0
         return DepthWindow(self.crop, self.depth / factor), factor
@@ -107,13 +107,18 @@ class DepthWindow:
         if not both.any():
             return Agreement(0.0, 0.0, 0.0)
         behind = self.depth[both] - expected[both]
-        off = behind / np.maximum(tolerance_m, 3 * sensor_noise(self.depth[both]))
+        off = behind / _tolerated(self.depth[both], tolerance_m)
         return Agreement(float(((1 - off**2).clip(0) ** 2).mean()), float((np.abs(off) < 1).mean()), float((off > 1).mean()))
 
 
 def sensor_noise(depth_m: Float[ndarray, "*n"]) -> Float[ndarray, "*n"]:
     """Standard deviation of a structured-light camera, metres (Nguyen, Izadi and Lovell, 3DIMPVT 2012, axial term)."""
     return 0.0012 + 0.0019 * (depth_m - 0.4) ** 2
+
+
+def _tolerated(depth_m: Float[ndarray, "*n"], least_m: float) -> Float[ndarray, "*n"]:
+    """How far a pixel may be off and agree."""
+    return np.maximum(least_m, 3 * sensor_noise(depth_m))
 
 
 def check_depth(depth: ndarray, camera: Camera) -> Float[ndarray, "h w"]:

@@ -50,7 +50,7 @@ def lay_on_edges(
     solution: Solution, image: UInt8[ndarray, "h w 3"], surface: Surface, rasterizer: Rasterizer, config: EdgeConfig
 ) -> Solution:
     """The pose with its outline on the image's edges, unless its print is well laid; the networks are not asked whether they like it."""
-    evidence, told = solution.evidence, (solution.fit.likeness.print or 0.0) >= config.least_print
+    evidence, told = solution.evidence, _print_tells(solution, config.least_print)
     box = None if told else projected_box(evidence.crop.source, solution.cam_from_obj, surface.points)
     if box is None:
         return solution
@@ -71,12 +71,17 @@ def lay_on_depth(
     if box is None or not touches(box, camera):
         return solution, 1.0
     window, factor = DepthWindow.around(camera, depth, box, config.max_side_px), 1.0
-    if (solution.fit.likeness.print or 0.0) >= config.least_print:
+    if _print_tells(solution, config.least_print):
         visible, tolerance_m = solution.evidence.visible(window.crop), config.tolerance * diameter
         window, factor = window.put_right(rasterizer, pose, visible, tolerance_m, config.believed)
     refined, gain = refine_depth(rasterizer, window, pose, diameter, solution.information, config)
     moved = _moved(solution, refined, surface, rasterizer)
     return (moved if moved.fit.total + gain > solution.fit.total else solution), factor
+
+
+def _print_tells(solution: Solution, least: float) -> bool:
+    """Whether the object's print is laid so well over the image's that nothing says better where the object is."""
+    return (solution.fit.likeness.print or 0.0) >= least
 
 
 def _moved(solution: Solution, pose: RigidTransform, surface: Surface, rasterizer: Rasterizer) -> Solution:

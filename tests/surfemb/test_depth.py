@@ -39,9 +39,7 @@ def depth_map(mesh: Mesh, pose: RigidTransform, rng: np.random.Generator, hidden
 
 
 def refined(mesh: Mesh, rough: RigidTransform, depth: np.ndarray) -> RigidTransform:
-    pixels = CAMERA.project(rough.apply(mesh.vertices))
-    box = (*map(float, pixels.min(0)), *map(float, pixels.max(0)))
-    window = DepthWindow.around(CAMERA, depth, box, 96)  # type: ignore[arg-type]
+    window = DepthWindow.around(CAMERA, depth, Painted(mesh).box(CAMERA, rough), 96)
     return refine_depth(make_rasterizer(mesh), window, rough, mesh.diameter, np.zeros((6, 6)), DepthConfig())[0]
 
 
@@ -73,56 +71,53 @@ def test_a_pose_that_is_nearly_right_gets_exact_beside_what_stands_close_before_
     assert np.median(after) < np.median(before) / 1.5
 
 
+def laid(
+    mesh: Mesh, rough: RigidTransform, truth: RigidTransform, depth: np.ndarray, likeness: float, hidden: float = 0.0
+) -> tuple[RigidTransform, float]:
+    """The pose after depth, where the print is as like, and what the map was divided by."""
+    oracle, painted, rasterizer = Oracle(mesh), Painted(mesh), make_rasterizer(mesh)
+    surface = sample_surface(mesh, oracle, 300)
+    crop = CAMERA.crop_towards(painted.box(CAMERA, truth), 128, 1.3)
+    evidence = observe(oracle, surface, painted.picture(CAMERA, truth, hidden), crop)
+    fit = replace(judge(evidence, surface, rasterizer, rough), likeness=Likeness(likeness))
+    found, factor = lay_on_depth(Solution(rough, fit, np.eye(6), evidence), depth, surface, rasterizer, DepthConfig())
+    return found.cam_from_obj, factor
+
+
 @pytest.mark.parametrize("hidden", [0.0, 0.4])
 def test_a_camera_that_is_off_everywhere_does_not_move_what_a_print_holds(mesh: Mesh, hidden: float) -> None:
     """The map has all of it 3 % too far: where the print is well laid its distance stays, and the turn is still put right."""
-    oracle, rasterizer = Oracle(mesh), make_rasterizer(mesh)
-    surface = sample_surface(mesh, oracle, 300)
     before, after = [], []
     for seed in range(4):
         rng = np.random.default_rng(seed)
         truth = random_pose(rng, 4.5 * mesh.diameter, offset=0.05)
         depth = 1.03 * depth_map(mesh, truth, rng, hidden)
         rough = increment(truth, np.append(rng.normal(0, 0.03, 3), rng.normal(0, 0.002 * mesh.diameter, 3)))
-        crop = CAMERA.crop_towards(Painted(mesh).box(CAMERA, truth), 128, 1.3)
-        evidence = observe(oracle, surface, Painted(mesh).picture(CAMERA, truth, hidden), crop)
-        fit = judge(evidence, surface, rasterizer, rough)
-        held, loose = (
-            lay_on_depth(
-                Solution(rough, replace(fit, likeness=Likeness(likeness)), np.eye(6), evidence), depth, surface, rasterizer, DepthConfig()
-            )
-            for likeness in (0.8, 0.3)
-        )
+        held, loose = (laid(mesh, rough, truth, depth, likeness, hidden) for likeness in (0.8, 0.3))
         assert held[1] == pytest.approx(1.03, abs=0.004)
         assert loose[1] == 1, "nothing says better how far away it is"
-        assert np.linalg.norm(loose[0].cam_from_obj.translation) > 1.02 * np.linalg.norm(truth.translation)
+        assert np.linalg.norm(loose[0].translation) > 1.02 * np.linalg.norm(truth.translation)
         before.append(add_error(rough, truth, mesh.vertices) / mesh.diameter)
-        after.append(add_error(held[0].cam_from_obj, truth, mesh.vertices) / mesh.diameter)
+        after.append(add_error(held[0], truth, mesh.vertices) / mesh.diameter)
     assert max(after) < 0.01
     assert np.median(after) < np.median(before) / 1.5
 
 
 def test_a_map_that_is_right_is_believed_to_the_millimetre(mesh: Mesh) -> None:
     """A print may be off by half a percent of the distance; the map, off by less than that, says better."""
-    oracle, rasterizer = Oracle(mesh), make_rasterizer(mesh)
-    surface, rng = sample_surface(mesh, oracle, 300), np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     truth = random_pose(rng, 4.5 * mesh.diameter, offset=0.05)
     rough = RigidTransform(truth.rotation, 1.005 * truth.translation)
-    crop = CAMERA.crop_towards(Painted(mesh).box(CAMERA, truth), 128, 1.3)
-    evidence = observe(oracle, surface, Painted(mesh).picture(CAMERA, truth), crop)
-    fit = replace(judge(evidence, surface, rasterizer, rough), likeness=Likeness(0.8))
-    depth = depth_map(mesh, truth, rng)
-    found, factor = lay_on_depth(Solution(rough, fit, np.eye(6), evidence), depth, surface, rasterizer, DepthConfig())
+    found, factor = laid(mesh, rough, truth, depth_map(mesh, truth, rng), 0.8)
     assert factor == 1
-    assert add_error(found.cam_from_obj, truth, mesh.vertices) < 0.005 * mesh.diameter
+    assert add_error(found, truth, mesh.vertices) < 0.005 * mesh.diameter
 
 
 def test_the_table_behind_is_not_taken_for_the_object(mesh: Mesh) -> None:
     """An object too dark to be measured: the map has the plane behind it everywhere, at no factor its shape."""
     truth = random_pose(np.random.default_rng(0), 4.5 * mesh.diameter, offset=0.05)
     behind = np.full((240, 320), truth.translation[2] + 0.6 * mesh.diameter, np.float32)
-    pixels = CAMERA.project(truth.apply(mesh.vertices))
-    window = DepthWindow.around(CAMERA, behind, (*map(float, pixels.min(0)), *map(float, pixels.max(0))), 96)  # type: ignore[arg-type]
+    window = DepthWindow.around(CAMERA, behind, Painted(mesh).box(CAMERA, truth), 96)
     kept, factor = window.put_right(make_rasterizer(mesh), truth, np.ones_like(window.depth), 0.02 * mesh.diameter, 0.0075)
     assert kept is window
     assert factor == 1

@@ -65,11 +65,11 @@ def estimate_images(estimator: Any, images: list[Path], request: Request) -> Ite
     for path in images:
         box = request.box or (request.boxes or {}).get(path.stem)
         frame = load_frame(path, request.intrinsics, request.distortion, [box] if box else None, _depth_of(path, request.depth))
-        seen, found = (frame.image, frame.camera), None
+        found = None
         if request.track and last is not None:
-            found = estimator.track(*seen, last, frame.depth, frame.believe_depth)
+            found = estimator.track(frame.image, frame.camera, last, frame.depth, frame.believe_depth)
         if found is None or not found.poses:
-            found = estimator.estimate(*seen, frame.boxes, frame.depth, believe_depth=frame.believe_depth)
+            found = estimator.estimate(frame.image, frame.camera, frame.boxes, frame.depth, believe_depth=frame.believe_depth)
         last = found.poses[0].cam_from_obj if found.poses else None
         result = FrameResult(path, frame, [frame.trusted(pose) for pose in found.poses], found.timing_ms.get("total", 0.0))
         if draw:
