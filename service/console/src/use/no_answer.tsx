@@ -3,6 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { Problem } from "../api";
 import type { Estimate } from "../schema";
+import { timeInWords } from "./numbers";
 import type { Question } from "./question";
 
 export function Asking({ since, onStop }: { since: number; onStop: () => void }) {
@@ -29,7 +30,7 @@ export function NotFound({ question, answer }: { question: Question; answer: Est
         <li>Go nearer, so that the object is 100 pixels large or more, sharp, and mostly in view.</li>
         <li>Take the image from a side that the onboarding photos show.</li>
       </ul>
-      <p class="faint">{answer.backend} rasterizer, {answer.networks === "early" && "first "}networks on {answer.device}, {Math.round(answer.timing_ms.total ?? 0)} ms</p>
+      <p class="faint">{timeInWords(answer)}</p>
     </div>
   );
 }

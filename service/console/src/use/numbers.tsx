@@ -10,7 +10,7 @@ const SOURCES: Record<Estimate["K_source"], string> = {
 };
 
 export function PoseNumbers({ answer, pose }: { answer: Estimate; pose: Pose }) {
-  const { units, K, K_source, timing_ms, networks, backend, device } = answer;
+  const { units, K, K_source } = answer;
   const taken = { frame: "opencv", units, K, K_source, object_id: pose.object_id, score: pose.score, R: pose.R, t: pose.t, quat_xyzw: pose.quat_xyzw };
   return (
     <div class="numbers" data-testid="pose-numbers">
@@ -51,9 +51,7 @@ export function PoseNumbers({ answer, pose }: { answer: Estimate; pose: Pose }) 
         )}
         <div>
           <dt>Time</dt>
-          <dd data-testid="timing">
-            {seconds(timing_ms.total ?? 0)} at the worker{(timing_ms.load ?? 0) > 500 && `, ${seconds(timing_ms.load!)} of it to load the object`}; {backend} rasterizer, {networks === "early" && "first "}networks on {device}
-          </dd>
+          <dd data-testid="timing">{timeInWords(answer)}</dd>
         </div>
       </dl>
       <div class="tools">
@@ -61,6 +59,12 @@ export function PoseNumbers({ answer, pose }: { answer: Estimate; pose: Pose }) 
       </div>
     </div>
   );
+}
+
+/** How long it took, and with what. */
+export function timeInWords({ timing_ms: { total = 0, load = 0 }, networks, backend, device }: Estimate): string {
+  const loading = load > 500 ? `, ${seconds(load)} of it to load the object` : "";
+  return `${seconds(total)} at the worker${loading}; ${backend} rasterizer, ${networks === "early" ? "first " : ""}networks on ${device}`;
 }
 
 function depthInWords(factor: number): string {
