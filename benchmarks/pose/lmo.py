@@ -18,8 +18,9 @@ from reconstruction.workspace import Workspace
 from surfemb.bop.scenes import BopObject, load_models, load_scene
 
 OBJECTS = {"ape": 1, "can": 5, "driller": 8, "duck": 9}
-LOOKS: dict[str, dict[str, Any]] = {"correspondence": {"looks": "any"}}
-"""The given models are dull and of other colours than the things in the photos: only their shapes can be relied on."""
+LOOKS: dict[str, dict[str, Any]] = {"correspondence": {"looks": "any", "steps": 4200}}
+"""The given models are dull and of other colours than the things in the photos: only their shapes can be relied on, which is learnt
+more slowly."""
 
 
 def centred(obj: BopObject) -> tuple[Callable[[], Mesh], RigidTransform]:
